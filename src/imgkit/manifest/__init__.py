@@ -1,0 +1,39 @@
+"""The data folder and its SQLite file. Nothing outside this room knows how it is stored."""
+
+from imgkit.manifest.folder import DataFolder
+from imgkit.manifest.locks import sole_owner
+from imgkit.manifest.nouns import (
+    Candidate,
+    CandidateState,
+    Count,
+    Decision,
+    Finding,
+    Image,
+    Item,
+    Judgement,
+    Proposal,
+    Query,
+    SearchState,
+    Verdict,
+)
+from imgkit.manifest.store import Manifest, final_state, fold_decisions
+
+__all__ = [
+    "Candidate",
+    "CandidateState",
+    "Count",
+    "DataFolder",
+    "Decision",
+    "Finding",
+    "Image",
+    "Item",
+    "Judgement",
+    "Manifest",
+    "Proposal",
+    "Query",
+    "SearchState",
+    "Verdict",
+    "final_state",
+    "fold_decisions",
+    "sole_owner",
+]

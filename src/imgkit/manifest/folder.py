@@ -1,0 +1,53 @@
+"""Where things lie in a data folder. Nothing from the network ever reaches a path built here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class DataFolder:
+    """The layout of ``--data``: every path that imgkit makes below it is named here."""
+
+    root: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The SQLite file that is the truth."""
+        return self.root / "manifest.db"
+
+    @property
+    def originals(self) -> Path:
+        """Bytes as received, metadata stripped."""
+        return self.root / "originals"
+
+    @property
+    def harvested(self) -> Path:
+        """Upright, shrunk pictures by label."""
+        return self.root / "harvested"
+
+    @property
+    def curated(self) -> Path:
+        """The set to train on: a view that can be rebuilt from the manifest."""
+        return self.root / "curated"
+
+    @property
+    def cache(self) -> Path:
+        """Thumbnails, embeddings and pixels by content; may be deleted at any time."""
+        return self.root / "cache"
+
+    @property
+    def locks(self) -> Path:
+        """Lock files with the owner's process id."""
+        return self.root / ".locks"
+
+    def original(self, sha256: str, extension: str) -> Path:
+        """The file of an original: ``originals/ab/<sha256>.<extension>``."""
+        return self.originals / sha256[:2] / f"{sha256}.{extension}"
+
+    def harvested_file(self, label: str, image_id: str) -> Path:
+        """The materialised picture of an item."""
+        return self.harvested / label / f"{image_id}.jpg"
+
+    def curated_file(self, label: str, image_id: str) -> Path:
+        """The same picture in the curated set."""
+        return self.curated / label / f"{image_id}.jpg"

@@ -1,0 +1,134 @@
+"""The tables of the manifest and the steps from each schema version to the next."""
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x494D474B  # "IMGK"
+
+_VERSION_1: Final = """
+CREATE TABLE label (
+    slug TEXT PRIMARY KEY,
+    name TEXT NOT NULL
+);
+CREATE TABLE query (
+    id INTEGER PRIMARY KEY,
+    label TEXT NOT NULL REFERENCES label(slug),
+    text TEXT NOT NULL,
+    exclude TEXT NOT NULL,          -- JSON list
+    providers TEXT NOT NULL,        -- JSON list, empty: the defaults of the run
+    max_candidates INTEGER,
+    licences TEXT NOT NULL,         -- JSON list
+    UNIQUE (label, text, exclude, providers, licences)
+);
+CREATE TABLE search (
+    query_id INTEGER NOT NULL REFERENCES query(id),
+    provider TEXT NOT NULL,
+    cursor TEXT NOT NULL,           -- JSON, the provider's own
+    verdict TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    found INTEGER NOT NULL,
+    PRIMARY KEY (query_id, provider)
+);
+CREATE TABLE image (
+    id TEXT PRIMARY KEY,            -- first 20 hex digits of sha256
+    sha256 TEXT NOT NULL UNIQUE,
+    stored_sha256 TEXT NOT NULL,
+    extension TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    frames INTEGER NOT NULL,
+    notes TEXT NOT NULL             -- JSON list
+);
+CREATE TABLE candidate (
+    id INTEGER PRIMARY KEY,
+    label TEXT NOT NULL REFERENCES label(slug),
+    query_id INTEGER NOT NULL REFERENCES query(id),
+    provider TEXT NOT NULL,
+    round INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    url_key TEXT NOT NULL,          -- the address without what does not change the picture
+    proposal TEXT NOT NULL,         -- JSON: page, author, licence, ...
+    state TEXT NOT NULL CHECK (state IN ('pending', 'kept', 'rejected', 'deferred')),
+    reason TEXT NOT NULL DEFAULT '',
+    detail TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    next_try_at REAL,
+    image_id TEXT REFERENCES image(id),
+    UNIQUE (label, provider, url_key)
+);
+CREATE INDEX candidate_by_state ON candidate (label, state);
+CREATE INDEX candidate_by_image ON candidate (image_id);
+CREATE INDEX candidate_by_address ON candidate (label, url_key);
+CREATE TABLE item (
+    label TEXT NOT NULL REFERENCES label(slug),
+    image_id TEXT NOT NULL REFERENCES image(id),
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    file_sha256 TEXT NOT NULL,
+    PRIMARY KEY (label, image_id)
+);
+CREATE TABLE finding (
+    label TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    check_name TEXT NOT NULL,
+    score REAL NOT NULL,
+    threshold REAL NOT NULL,
+    detail TEXT NOT NULL,           -- JSON object
+    version INTEGER NOT NULL,
+    PRIMARY KEY (label, image_id, check_name)
+);
+CREATE TABLE judgement (
+    label TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN ('keep', 'reject', 'suspect')),
+    reason TEXT NOT NULL,
+    check_name TEXT NOT NULL,
+    score REAL NOT NULL,
+    detail TEXT NOT NULL,
+    suggested TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    PRIMARY KEY (label, image_id)
+);
+CREATE TABLE decision (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    actor TEXT NOT NULL,
+    command TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    label TEXT NOT NULL,
+    action TEXT NOT NULL CHECK (action IN ('keep', 'reject', 'relabel', 'undo')),
+    reason TEXT NOT NULL,
+    to_label TEXT NOT NULL,
+    undoes INTEGER REFERENCES decision(id),
+    key TEXT UNIQUE                 -- NULL where the writer never retries
+);
+CREATE INDEX decision_by_item ON decision (label, image_id);
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    command TEXT NOT NULL,
+    started REAL NOT NULL,
+    ended REAL,
+    arguments TEXT NOT NULL,        -- JSON object
+    summary TEXT NOT NULL           -- JSON object
+);
+CREATE TABLE host (
+    name TEXT PRIMARY KEY,
+    deferred_until REAL,
+    reason TEXT NOT NULL DEFAULT '',
+    robots TEXT,                    -- the text of robots.txt, NULL: not asked yet
+    robots_at REAL
+);
+CREATE TABLE tombstone (
+    kind TEXT NOT NULL CHECK (kind IN ('url', 'sha256', 'host', 'author')),
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (kind, value)
+);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+"""``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
+
+SCHEMA_VERSION: Final = len(MIGRATIONS)
