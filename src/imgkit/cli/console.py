@@ -1,0 +1,162 @@
+"""How the command line looks: one error sentence, one progress bar, tables, or one JSON object."""
+
+import json
+import logging
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from imgkit.errors import ImgkitError
+
+out = Console(highlight=False, soft_wrap=True)
+"""Results go to stdout."""
+
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+"""Everything else goes to stderr."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; unwinds like KeyboardInterrupt so that the work in hand is saved."""
+
+
+class ConsoleProgress:
+    """A progress bar with rate and time left on a terminal; plain lines elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._title = ""
+
+    def start(self, title: str, total: int | None = None) -> None:
+        """Begin a bar, ending the one before."""
+        self.stop()
+        self._title = title
+        if not self._console.is_terminal:
+            self._console.print(f"{title} ({total:,})" if total else title, markup=False)
+            return
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=28),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+            transient=True,
+        )
+        self._task = self._bar.add_task(title, total=total, note="")
+        self._bar.start()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Move the bar."""
+        if self._bar is not None and self._task is not None:
+            fields = {"note": note} if note else {}
+            self._bar.update(self._task, advance=steps, **fields)  # type: ignore[arg-type]
+
+    def say(self, line: str) -> None:
+        """Print a line that stays."""
+        self._console.print(line, markup=False)
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+@contextmanager
+def command(name: str, *, debug: bool = False) -> Iterator[ConsoleProgress]:
+    """Run the body of a command: give it progress, and turn what stops it into one sentence and an exit code.
+
+    Exit codes: the error's own · 130 on Ctrl-C and 143 on SIGTERM · 1, with a traceback, for a fault of ours.
+    """
+    logging.basicConfig(level=logging.DEBUG if debug else logging.ERROR, format="%(levelname)s %(name)s: %(message)s")
+    progress = ConsoleProgress(err)
+    with _sigterm_as_exception():
+        try:
+            yield progress
+        except ImgkitError as error:
+            progress.stop()
+            if debug:
+                traceback.print_exc()
+            code = f" [{error.code}]" if error.code else ""
+            err.print(Text(f"imgkit {name}: {error}{code}"))
+            raise typer.Exit(error.exit_code) from error
+        except (KeyboardInterrupt, Terminated) as stop:
+            progress.stop()
+            err.print(f"imgkit {name}: interrupted. What was finished is saved. Run the same command again to go on.")
+            raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from stop
+        except MemoryError as error:
+            progress.stop()
+            err.print(
+                f"imgkit {name}: out of memory. What was finished is saved. Close other programs and run the same "
+                "command again."
+            )
+            raise typer.Exit(4) from error
+        finally:
+            progress.stop()
+
+
+@contextmanager
+def _sigterm_as_exception() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        before: Callable[[int, FrameType | None], object] | int | None = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: a test or a notebook
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, total: bool = False) -> None:
+    """Print a table to stdout: the first column left, numbers right, the last row set off if ``total``."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = index > 0 and all(isinstance(row[index], int | float) or row[index] == "" for row in rows)
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for index, row in enumerate(rows):
+        last = total and index == len(rows) - 1
+        drawn.add_row(*(_cell(value) for value in row), style="bold" if last else None)
+    out.print(drawn)
+    out.print()
+
+
+def _cell(value: object) -> Text:
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
+    if isinstance(value, int):
+        return Text(f"{value:,}", style="dim" if value == 0 else "")
+    return Text(printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """Return ``text`` without control characters, so that no title from the web can move the cursor."""
+    return "".join(character if character.isprintable() else "·" for character in text)
+
+
+def print_json(summary: dict[str, object]) -> None:
+    """Print the summary of a command as one JSON object on stdout."""
+    sys.stdout.write(json.dumps(summary, ensure_ascii=False, indent=2, sort_keys=True) + "\n")
