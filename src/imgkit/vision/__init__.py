@@ -1,0 +1,1 @@
+"""All that knows pixels: decode, resize, perceptual hash, backbone, embeddings, probe."""
