@@ -45,11 +45,12 @@ def segments(data: bytes) -> Iterator[Segment]:
     """
     position = 2
     while position + 2 <= len(data):
-        if data[position] != 0xFF:
-            return
         marker = data[position + 1]
-        if marker == 0xFF:  # fill byte
-            position += 1
+        if data[position] != 0xFF or marker in (0x00, 0xFF):  # stray bytes and fill bytes are skipped, as libjpeg does
+            following = data.find(b"\xff", position + 1)
+            if following < 0:
+                return
+            position = following
             continue
         start = position
         if marker == END_OF_IMAGE or marker in _WITHOUT_LENGTH:
