@@ -193,3 +193,8 @@ def _explained(error: sqlite3.DatabaseError, file: Path) -> Exception:
     if name.startswith("SQLITE_BUSY"):
         return LockedError(f"another program holds {file}. Nothing was lost. Close it and run the same command again.")
     return error
+
+
+def sqlite_facts() -> tuple[str, bool]:
+    """Return the version of SQLite and whether it is free of the "WAL-reset" fault (fixed in 3.51.3)."""
+    return sqlite3.sqlite_version, sqlite3.sqlite_version_info >= (3, 51, 3)

@@ -395,15 +395,26 @@ class Manifest:
 
         State is the person's decision where there is one, else the machine's verdict, else "harvested".
         """
-        judged, decided = self.judgements(), self.current_decisions()
-        counts: dict[tuple[str, str, str], int] = {}
-        for item in self.items():
-            key = (item.label, *final_state((item.label, item.image_id), judged, decided))
-            counts[key] = counts.get(key, 0) + 1
+        counted = self._counts(
+            "SELECT label, '' AS provider, coalesce(verdict, 'harvested') AS state, coalesce(reason, '') AS reason, "
+            "count(*) AS count FROM item LEFT JOIN judgement USING (label, image_id) GROUP BY 1, 3, 4"
+        )
+        counts = {(one.label, one.state, one.reason): one.count for one in counted}
+        for key, decision in self.current_decisions().items():
+            if self._db.read("SELECT 1 FROM item WHERE label=? AND image_id=?", key):
+                machine = (key[0], *final_state(key, self._judgements_of(key), {}))
+                person = (key[0], *final_state(key, {}, {key: decision}))
+                counts[machine] -= 1
+                counts[person] = counts.get(person, 0) + 1
         return [
             Count(label=label, provider="", state=state, reason=reason, count=count)
             for (label, state, reason), count in sorted(counts.items())
+            if count
         ]
+
+    def _judgements_of(self, key: tuple[str, str]) -> dict[tuple[str, str], Judgement]:
+        found = self._db.read("SELECT * FROM judgement WHERE label=? AND image_id=?", key)
+        return {key: rows.judgement_from(found[0])} if found else {}
 
     def _counts(self, sql: str) -> list[Count]:
         return [Count(**dict(row)) for row in self._db.read(sql)]

@@ -1,0 +1,41 @@
+"""``imgkit status``: where every picture of a data folder is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def status(
+    data: Annotated[Path, typer.Option(envvar="IMGKIT_DATA", help="The data folder.")] = Path("data"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks and the log.")] = False,
+) -> None:
+    """Show where every candidate and picture is, what waits, and what to do next."""
+    from imgkit.cli import console
+    from imgkit.manifest import Manifest
+    from imgkit.manifest.summary import summarise
+
+    with console.command("status", debug=debug), Manifest.open_existing(data) as manifest:
+        summary = summarise(manifest)
+        if as_json:
+            console.print_json(summary.as_json())
+            return
+        console.table(
+            "Candidates",
+            ["label", "found", "kept", "rejected", "deferred", "waiting"],
+            [[one.name, one.found, one.kept, one.rejected, one.deferred, one.waiting] for one in summary.labels],
+        )
+        console.table(
+            "Pictures",
+            ["label", "harvested", "curated", "suspects", "set aside", "not judged"],
+            [
+                [one.name, one.harvested, one.curated, one.suspects, one.set_aside, one.unjudged]
+                for one in summary.labels
+            ],
+        )
+        for host, until in summary.deferred_hosts.items():
+            console.out.print(f"{host} is not asked again before {until:%Y-%m-%d %H:%M} UTC.", markup=False)
+        if summary.decisions:
+            console.out.print(f"{summary.decisions:,} decisions of people are in force.")
+        console.out.print(summary.next_step, markup=False)
