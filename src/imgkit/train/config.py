@@ -1,0 +1,63 @@
+"""The settings of one training run, with every default and its reason."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Monitor = Literal["macro-f1", "accuracy", "loss"]
+MONITORS: tuple[Monitor, ...] = ("macro-f1", "accuracy", "loss")
+
+Weights = Literal["auto", "packaged", "hub"]
+
+SMALLEST_VALIDATION_PER_LABEL = 30  # with fewer, one split says little: out-of-fold numbers are used instead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """One training run. None means: derived from the data and the machine, and printed in the plan.
+
+    The pictures: ``data`` is a folder (label folders, train/val/test folders, or one with a metadata.csv) or a CSV;
+    ``split_file`` gives some pictures' splits, matched by label and file name.
+
+    The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file; ``size`` is in pixels.
+
+    The work: ``finetune`` None means yes on a GPU, no on a CPU; the length is ``steps``, else ``epochs``, else derived;
+    ``minutes`` caps it. ``lr`` is that of the head at a batch of 64; deeper layers get less by ``layer_decay`` each.
+    """
+
+    data: Path
+    runs: Path = Path("runs")
+    name: str | None = None
+    cache: Path | None = None
+    split_file: Path | None = None
+    validation_share: float = 0.15
+    test_share: float = 0.15
+    folds: int = 5
+    seed: int = 0
+
+    backbone: str | None = None
+    weights: str = "auto"
+    size: int | None = None
+    device: str = "auto"
+
+    finetune: bool | None = None
+    epochs: int | None = None
+    steps: int | None = None
+    minutes: float | None = None
+    batch: int | None = None
+    lr: float = 1e-4
+    layer_decay: float = 0.8
+    weight_decay: float = 0.05
+    smoothing: float = 0.1
+    drop_path: float = 0.1
+    crop_area: float = 0.35  # the smallest share of a picture that a training crop shows
+    keep_color: bool = False
+    flip: bool = True
+    monitor: Monitor = "macro-f1"
+    patience: int | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the settings as JSON-ready values."""
+        values = dataclasses.asdict(self)
+        return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
