@@ -18,15 +18,27 @@ COMMANDS: dict[str, str] = {
 }
 """Name of a command to the module that holds the function of the same name, in the order of the help page."""
 
-app = typer.Typer(
-    help="From a list of words to a trustworthy image classifier: harvest, curate, train.",
-    epilog="Start with: imgkit demo",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+
+def build() -> typer.Typer:
+    """Return the application with every command of the table."""
+    app = typer.Typer(
+        help="From a list of words to a trustworthy image classifier: harvest, curate, train.",
+        epilog="Start with: imgkit demo",
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for name, module in COMMANDS.items():
+        app.command(name)(getattr(importlib.import_module(module), name))
+    return app
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line with ``arguments``, by default those of the process."""
+    build()(arguments, prog_name="imgkit")
 
 
 def _print_version(wanted: bool) -> None:
@@ -35,24 +47,9 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
     pass
-
-
-def _register() -> None:
-    for name, module in COMMANDS.items():
-        app.command(name)(getattr(importlib.import_module(module), name))
-
-
-def main() -> None:
-    """Run the command line."""
-    _register()
-    app(prog_name="imgkit")
-
-
-__all__ = ["COMMANDS", "app", "main"]
