@@ -1,0 +1,1 @@
+"""Harvest: queries become candidates, candidates become bytes, bytes become pictures in ``harvested/<label>/``."""
