@@ -1,0 +1,1 @@
+"""The loopback web: search services, image hosts, their faults and drawn pictures whose truth is known."""

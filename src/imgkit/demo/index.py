@@ -1,0 +1,63 @@
+"""What the services and hosts know of the world while it is served: hits for a query, addresses, bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from imgkit.demo.drawing import Drawings, shrunk
+from imgkit.demo.world import Picture, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A picture as a service lists it."""
+
+    picture: Picture
+    url: str
+    page_url: str
+    width: int
+    height: int
+
+    @property
+    def number(self) -> int:
+        """A number for services that name pictures by one."""
+        return self.picture.number
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The world behind the running sites."""
+
+    world: World
+    sites: Mapping[str, str]
+    drawings: Drawings
+
+    def search(self, provider: str, text: str) -> list[Hit]:
+        """Return a provider's hits for a query, best first."""
+        return [self.hit(picture) for picture in self.world.search(provider, text)]
+
+    def hit(self, picture: Picture) -> Hit:
+        """Return a picture as services list it."""
+        return Hit(
+            picture=picture,
+            url=self.url(picture),
+            page_url=f"http://{self.sites[picture.host]}/page/{picture.id}.html",
+            width=picture.drawing.width,
+            height=picture.drawing.height,
+        )
+
+    def url(self, picture: Picture) -> str:
+        """Return the whole address of a picture."""
+        address = picture.address
+        if address.startswith("/"):
+            return f"http://{self.sites[picture.host]}{address}"
+        for name, place in self.sites.items():
+            address = address.replace(f"{{{name}}}", place)
+        return address
+
+    def thumbnail_url(self, hit: Hit, width: int) -> str:
+        """Return the address of a picture shrunk to a width on its own host."""
+        return f"http://{self.sites[hit.picture.host]}/thumb/{width}px{hit.picture.path}"
+
+    def thumbnail(self, picture: Picture, longest: int) -> bytes:
+        """Return the bytes of a picture shrunk to a longest side."""
+        return shrunk(self.drawings.bytes_of(picture.drawing), longest)

@@ -1,0 +1,36 @@
+"""The search services: a table of one file each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from imgkit.demo.exchange import Exchange
+from imgkit.demo.index import Index
+from imgkit.demo.services import bing
+
+
+@dataclass(frozen=True, slots=True)
+class Mood:
+    """How a service misbehaves, and in which of its requests: ``first`` and ``last`` count from 1, None: for good."""
+
+    name: str
+    first: int = 1
+    last: int | None = None
+
+    def applies_to(self, number: int) -> bool:
+        """Whether the service is in this mood at its ``number``-th request."""
+        return self.first <= number and (self.last is None or number <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A search service: how it answers in a mood ("" is good), which moods it has, which variable leads to it."""
+
+    answer: Callable[[Exchange, Index, str], None]
+    moods: Mapping[str, str]
+    variable: str
+
+
+SERVICES: Final[dict[str, Service]] = {
+    "bing": Service(bing.answer, bing.MOODS, "IMGKIT_BING_URL"),
+}

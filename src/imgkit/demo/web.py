@@ -1,0 +1,225 @@
+"""The loopback web: all search services and image hosts of a world, served for real.
+
+    with serve(World.demo()) as web:
+        subprocess.run(["imgkit", "harvest", "queries/snakes.csv"], env=os.environ | web.environ)
+
+``python -m imgkit.demo.web --port-file FILE`` serves the demo world in a process of its own until it is ended.
+"""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+
+from imgkit.demo.drawing import Drawings
+from imgkit.demo.exchange import Exchange
+from imgkit.demo.hosts import answer_host
+from imgkit.demo.index import Index
+from imgkit.demo.listening import Listeners, Received, closed_port
+from imgkit.demo.services import SERVICES, Mood
+from imgkit.demo.world import Picture, World
+
+CANARY = "canary"
+"""A server on an address that clients are not allowed to contact: nothing may ever reach it."""
+REFUSED = "refused"
+"""An address at which nobody listens."""
+FLICKR_API_KEY = "0123456789abcdef0123456789abcdef"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One line of the log.
+
+    ``site`` is the nickname of the host or service, ``address`` its address and port. Times are seconds of the
+    monotonic clock; ``finished`` is None while the request is under way. ``concurrency`` counts the requests to the
+    same site that were under way when this one came, itself included. ``status`` is 0 when no status line was sent.
+    """
+
+    site: str
+    address: str
+    method: str
+    target: str
+    referer: str
+    user_agent: str
+    started: float
+    concurrency: int
+    finished: float | None = None
+    status: int = 0
+
+
+class Web:
+    """A running web; a context manager that ends every connection when it closes.
+
+    Args:
+        world: what is served.
+        moods: how services misbehave, by the service's name; the names of moods are in each service's ``MOODS``.
+    """
+
+    def __init__(self, world: World, *, moods: Mapping[str, str | Mood] | None = None) -> None:
+        self.world = world
+        self.drawings = Drawings()
+        self._moods: dict[str, Mood] = {}
+        for service, mood in (moods or {}).items():
+            self.misbehave(service, mood)
+        self._log: list[Request] = []
+        self._asked: Counter[str] = Counter()
+        self._busy: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._hosts = {host.name: host for host in world.hosts}
+        self._listeners = Listeners([*SERVICES, *self._hosts, CANARY], self._respond)
+        self.sites = {**self._listeners.addresses, REFUSED: closed_port()}
+        self._index = Index(world, self.sites, self.drawings)
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment variables that make a client use this web instead of the real one."""
+        allowed = [address for name, address in self.sites.items() if name != CANARY]
+        return {
+            **{service.variable: f"http://{self.sites[name]}" for name, service in SERVICES.items()},
+            "IMGKIT_ALLOW_PRIVATE_HOSTS": ",".join(allowed),
+            "FLICKR_API_KEY": FLICKR_API_KEY,
+        }
+
+    @property
+    def requests(self) -> list[Request]:
+        """The log so far, in the order in which requests came."""
+        with self._lock:
+            return list(self._log)
+
+    def url(self, picture: Picture | str) -> str:
+        """Return the whole address of a picture or of the picture with an id."""
+        return self._index.url(self.world.picture(picture) if isinstance(picture, str) else picture)
+
+    def truth(self, url: str) -> Picture | None:
+        """Return the picture at an address, None for an address not of this world."""
+        return self.world.find(url)
+
+    def data(self, picture: Picture | str) -> bytes:
+        """Return the bytes of the good picture, before any fault."""
+        found = self.world.picture(picture) if isinstance(picture, str) else picture
+        return self.drawings.bytes_of(found.drawing)
+
+    def misbehave(self, service: str, mood: str | Mood) -> None:
+        """Put a service into a mood from its next request on; "" makes it good again.
+
+        Raises:
+            KeyError: no such service, or it has no such mood.
+        """
+        wanted = Mood(mood) if isinstance(mood, str) else mood
+        if wanted.name and wanted.name not in SERVICES[service].moods:
+            raise KeyError(
+                f"{service} has no mood {wanted.name!r}; it has {', '.join(sorted(SERVICES[service].moods))}"
+            )
+        self._moods[service] = wanted
+
+    def close(self) -> None:
+        """End the web and every connection to it."""
+        self._closing.set()
+        self._listeners.close()
+
+    def __enter__(self) -> "Web":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _respond(self, received: Received) -> bool:
+        with self._lock:
+            key = f"{received.site}{received.target.split('hop=')[0].rstrip('?&')}"
+            self._asked[key] += 1 if received.method != "HEAD" else 0
+            self._asked[received.site] += 1
+            self._busy[received.site] += 1
+            number = len(self._log)
+            self._log.append(self._line(received))
+            exchange = Exchange(
+                method=received.method,
+                target=received.target,
+                headers=received.headers,
+                body=received.body,
+                site=received.site,
+                count=max(1, self._asked[key]),
+                site_count=self._asked[received.site],
+                sites=self.sites,
+                connection=received.connection,
+                closing=self._closing,
+            )
+        try:
+            with contextlib.suppress(OSError):  # the client left, or the web closes
+                self._answer(exchange)
+                return not exchange.finished.is_set()
+            return False
+        finally:
+            with self._lock:
+                self._busy[received.site] -= 1
+                status = exchange.statuses[0] if exchange.statuses else 0
+                self._log[number] = replace(self._log[number], finished=time.monotonic(), status=status)
+
+    def _answer(self, exchange: Exchange) -> None:
+        if service := SERVICES.get(exchange.site):
+            mood = self._moods.get(exchange.site, Mood(""))
+            service.answer(exchange, self._index, mood.name if mood.applies_to(exchange.site_count) else "")
+        elif host := self._hosts.get(exchange.site):
+            answer_host(exchange, host, self._index)
+        else:
+            exchange.send(200, b"secret", content_type="text/plain")
+
+    def _line(self, received: Received) -> Request:
+        return Request(
+            site=received.site,
+            address=self.sites[received.site],
+            method=received.method,
+            target=received.target,
+            referer=received.headers.get("Referer", ""),
+            user_agent=received.headers.get("User-Agent", ""),
+            started=time.monotonic(),
+            concurrency=self._busy[received.site],
+        )
+
+
+def serve(
+    world: World, *, faults: Mapping[str, str] | None = None, moods: Mapping[str, str | Mood] | None = None
+) -> Web:
+    """Serve a world on loopback until the returned web is closed.
+
+    Args:
+        world: what is served.
+        faults: names of faults for the pictures with these ids, on top of the world's own.
+        moods: how services misbehave, by the service's name.
+    """
+    return Web(world.with_faults(faults or {}), moods=moods)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve the demo world until SIGTERM or Ctrl-C; the first line of output is the environment as JSON."""
+    parser = argparse.ArgumentParser(prog="python -m imgkit.demo.web", description=main.__doc__)
+    parser.add_argument("--seed", type=int, default=0, help="seed of the world (default: 0)")
+    parser.add_argument("--port-file", type=Path, help="also write the environment as JSON to this file")
+    options = parser.parse_args(arguments)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with serve(World.demo(seed=options.seed)) as web:
+        environ = json.dumps(web.environ)
+        if options.port_file:
+            temporary = options.port_file.with_name(options.port_file.name + ".new")
+            temporary.write_text(environ, encoding="utf-8")
+            temporary.replace(options.port_file)
+        sys.stdout.write(environ + "\n")
+        sys.stdout.flush()
+        ended.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
