@@ -3,6 +3,7 @@
 from imgkit.manifest.folder import DataFolder
 from imgkit.manifest.locks import sole_owner
 from imgkit.manifest.nouns import (
+    Audit,
     Candidate,
     CandidateState,
     Count,
@@ -13,12 +14,16 @@ from imgkit.manifest.nouns import (
     Judgement,
     Proposal,
     Query,
+    Question,
+    ReviewAction,
     SearchState,
     Verdict,
 )
+from imgkit.manifest.review_log import ReviewLog
 from imgkit.manifest.store import Manifest, final_state, fold_decisions
 
 __all__ = [
+    "Audit",
     "Candidate",
     "CandidateState",
     "Count",
@@ -31,6 +36,9 @@ __all__ = [
     "Manifest",
     "Proposal",
     "Query",
+    "Question",
+    "ReviewAction",
+    "ReviewLog",
     "SearchState",
     "Verdict",
     "final_state",

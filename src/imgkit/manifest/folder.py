@@ -36,6 +36,11 @@ class DataFolder:
         return self.root / "cache"
 
     @property
+    def review(self) -> Path:
+        """The review page's token, readable by its owner only."""
+        return self.root / ".review"
+
+    @property
     def locks(self) -> Path:
         """Lock files with the owner's process id."""
         return self.root / ".locks"

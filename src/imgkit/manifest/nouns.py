@@ -11,6 +11,8 @@ deferred: a passing failure, tried again by the next harvest."""
 Verdict = Literal["keep", "reject", "suspect"]
 Action = Literal["keep", "reject", "relabel", "undo"]
 Actor = Literal["machine", "person"]
+ReviewKind = Literal["decide", "unsure", "answer", "undo"]
+Trial = Literal["sample", "catch"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,55 @@ class Decision:
     command: str = ""
     undoes: int | None = None
     key: str = ""
+    id: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewAction:
+    """One thing that a person did on the review page: a key, a click, a swipe.
+
+    ``kind``: "decide" and "undo" come with decisions, whose keys are ``<key>.0``, ``<key>.1`` and so on; "unsure" marks
+    the item for a second look; "answer" answers a question of an audit, with or without decisions. ``label`` and
+    ``image_id`` name the item that was painted. ``answer`` is what was chosen (keep, reject, relabel or unsure).
+    ``undoes`` is the key of the action that an undo takes back; undoing an undo is redoing. ``audit`` is the id of the
+    audit that asked. ``dwell_ms`` is how long the item had been painted, 0 when unknown.
+    """
+
+    key: str
+    reviewer: str
+    mode: str
+    kind: ReviewKind
+    label: str = ""
+    image_id: str = ""
+    answer: str = ""
+    undoes: str = ""
+    audit: int | None = None
+    dwell_ms: int = 0
+    id: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One picture of an audit: drawn at random from the set, or a known bad one that tests the reviewer."""
+
+    label: str
+    image_id: str
+    trial: Trial
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A random sample of the kept pictures that nobody had looked at, in the order shown, with trials in between.
+
+    ``kept`` counts the pictures of the set at that moment, ``unseen`` those of them that no person had decided about:
+    the sample was drawn from these without replacement.
+    """
+
+    kept: int
+    unseen: int
+    questions: tuple[Question, ...]
     id: int = 0
     at: datetime | None = None
 

@@ -14,6 +14,7 @@ from imgkit.manifest.nouns import (
     Judgement,
     Proposal,
     Query,
+    ReviewAction,
     SearchState,
 )
 
@@ -157,4 +158,22 @@ def decision_from(row: sqlite3.Row) -> Decision:
         to_label=row["to_label"],
         undoes=row["undoes"],
         key=row["key"] or "",
+    )
+
+
+def review_action_from(row: sqlite3.Row) -> ReviewAction:
+    """Return the action in a row of ``review``."""
+    return ReviewAction(
+        id=row["id"],
+        at=moment(row["at"]),
+        key=row["key"],
+        reviewer=row["reviewer"],
+        mode=row["mode"],
+        kind=row["kind"],
+        label=row["label"],
+        image_id=row["image_id"],
+        answer=row["answer"],
+        undoes=row["undoes"],
+        audit=row["audit"],
+        dwell_ms=row["dwell_ms"],
     )

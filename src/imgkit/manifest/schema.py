@@ -104,6 +104,27 @@ CREATE TABLE decision (
     key TEXT UNIQUE                 -- NULL where the writer never retries
 );
 CREATE INDEX decision_by_item ON decision (label, image_id);
+CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at REAL NOT NULL,
+    kept INTEGER NOT NULL,          -- pictures in the set when the sample was drawn
+    unseen INTEGER NOT NULL,        -- those of them that no person had decided about
+    sample TEXT NOT NULL            -- JSON list of [label, image_id, "sample" or "catch"] in the order shown
+);
+CREATE TABLE review (               -- what a person did on the review page, one row an action
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at REAL NOT NULL,
+    key TEXT NOT NULL UNIQUE,       -- its decisions have the keys <key>.0, <key>.1, ...
+    reviewer TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('decide', 'unsure', 'answer', 'undo')),
+    label TEXT NOT NULL,            -- the item that was painted when the key was pressed
+    image_id TEXT NOT NULL,
+    answer TEXT NOT NULL,
+    undoes TEXT NOT NULL,           -- the key of the action that is taken back
+    audit INTEGER REFERENCES audit(id),
+    dwell_ms INTEGER NOT NULL
+);
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     command TEXT NOT NULL,

@@ -75,6 +75,15 @@ class Manifest:
         """Close the file."""
         self._db.close()
 
+    @property
+    def connection(self) -> Connection:
+        """The open file, for the other modules of this room."""
+        return self._db
+
+    def now(self) -> float:
+        """Return the manifest's time in seconds since 1970."""
+        return self._clock()
+
     @contextmanager
     def together(self, *, durable: bool = False) -> Iterator[None]:
         """Make all writes inside the block one transaction: all of them or none."""
