@@ -1,0 +1,186 @@
+"""A pretrained network that turns pictures into feature vectors."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from imgkit.progress import Progress, Silent
+from imgkit.vision.device import DTYPES, Precision, choose_device, choose_precision
+from imgkit.vision.weights import PACKAGED_MODEL, LoadedModel, WeightsError, build_model
+
+logger = logging.getLogger(__name__)
+
+GPU_MODEL: Final = "convnext_tiny.in12k_ft_in1k"
+IMAGENET_CLASSES: Final = 1000
+_KEY_VERSION: Final = 1  # raise it when prepare() or features() change what comes out
+_RESAMPLING: Final = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preprocessing:
+    """What a network wants to see: ``size`` px square, cut from the middle after scaling by 1 / ``crop``.
+
+    ``mean`` and ``std`` belong to values in 0 to 1 and to these weights: others cost 10 points without any error.
+    """
+
+    size: int
+    crop: float
+    interpolation: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+class Backbone:
+    """A frozen network on its device, in eval mode.
+
+    Attributes:
+        name: timm's name of it.
+        dimension: D, the length of a feature vector.
+        preprocessing: what ``prepare`` does.
+        key: a string that changes whenever the features would; the key of caches.
+        source: where the weights came from, in words.
+        device: where it runs.
+        precision: the number format it computes in; features come back as float32.
+    """
+
+    def __init__(self, loaded: LoadedModel, *, device: torch.device, precision: Precision) -> None:
+        self.name, self.source, self.device, self.precision = loaded.name, loaded.source, device, precision
+        self.preprocessing = preprocessing_of(loaded.model)
+        self._classifier = _linear_head(loaded.model)
+        model: Any = loaded.model.eval().requires_grad_(False)  # timm's methods are not in the type of nn.Module
+        self._model = model.to(device=device, dtype=DTYPES[precision], memory_format=torch.channels_last)
+        self.dimension = self.features(
+            np.zeros((1, self.preprocessing.size, self.preprocessing.size, 3), np.uint8)
+        ).shape[1]
+        form = self.preprocessing
+        self.key = (
+            f"v{_KEY_VERSION} {self.name} {loaded.digest[:16]} {form.size}px crop {form.crop:g} {form.interpolation} "
+            f"mean {form.mean} std {form.std} {precision}"
+        )
+
+    def prepare(self, image: Image.Image) -> Pixels:
+        """Return what the network sees of an RGB picture: (S, S, 3), scaled and cut from the middle."""
+        form = self.preprocessing
+        scale = round(form.size / form.crop) / min(image.size)
+        # one resize of just the part that is kept: the corners of the middle square, in pixels of the picture
+        side = form.size / scale
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+        small = image.resize((form.size, form.size), _RESAMPLING[form.interpolation], box=box, reducing_gap=3.0)
+        return np.asarray(small)
+
+    def features(self, pixels: Pixels) -> Floats:
+        """Return the (N, D) features of (N, S, S, 3) prepared pictures."""
+        with torch.inference_mode():
+            maps = self._model.forward_features(self._normalised(pixels))
+            pooled = self._model.forward_head(maps, pre_logits=True)
+            features: Floats = pooled.float().cpu().numpy()
+        return features
+
+    @property
+    def knows_imagenet(self) -> bool:
+        """Whether ``imagenet_probabilities`` is available: the weights came with a head of 1,000 classes."""
+        return self._classifier is not None
+
+    def imagenet_probabilities(self, features: Floats) -> Floats:
+        """Return the (N, 1000) probabilities that the network's own head gives for (N, D) features.
+
+        Raises:
+            ValueError: the network has no such head (``knows_imagenet``).
+        """
+        if self._classifier is None:
+            raise ValueError(f"{self.name} has no ImageNet head")
+        weight, bias = self._classifier
+        logits = features @ weight.T + bias
+        logits -= logits.max(axis=1, keepdims=True)
+        odds = np.exp(logits)
+        probabilities: Floats = odds / odds.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def _normalised(self, pixels: Pixels) -> torch.Tensor:
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device, non_blocking=True)
+        batch = batch.permute(0, 3, 1, 2)  # (N, 3, S, S), channels last in memory
+        mean = torch.tensor(self.preprocessing.mean, device=self.device).view(1, 3, 1, 1) * 255
+        std = torch.tensor(self.preprocessing.std, device=self.device).view(1, 3, 1, 1) * 255
+        return ((batch.float() - mean) / std).to(DTYPES[self.precision])
+
+
+def load_backbone(
+    name: str | None = None,
+    *,
+    weights: str = "auto",
+    device: str = "auto",
+    precision: Precision | None = None,
+    progress: Progress | None = None,
+) -> Backbone:
+    """Load a pretrained backbone.
+
+    Args:
+        name: a timm name or ``local-dir:PATH``; None takes the packaged lite0 on a CPU and convnext_tiny on a GPU,
+            where the packaged one steps in, with one line to ``progress``, if the hub cannot be reached.
+        weights: as for :func:`imgkit.vision.weights.build_model`.
+        device: as for :func:`imgkit.vision.device.choose_device`.
+        precision: None chooses the fastest that is accurate on the device.
+        progress: is told when another model than the default had to be taken.
+
+    Raises:
+        WeightsError: the weights cannot be had; never are random ones used instead.
+        UsageError: no such device.
+    """
+    place = choose_device(device)
+    if name is None and place.type == "cuda" and weights == "auto":
+        loaded = _default_on_gpu(progress or Silent())
+    else:
+        loaded = build_model(name or PACKAGED_MODEL, weights=weights)
+    logger.info("backbone %s from %s on %s", loaded.name, loaded.source, place)
+    return Backbone(loaded, device=place, precision=precision or choose_precision(place))
+
+
+def _default_on_gpu(progress: Progress) -> LoadedModel:
+    try:
+        return build_model(GPU_MODEL)
+    except WeightsError as error:
+        reason = str(error).split(". Nothing was changed")[0]
+        line = f"{reason}; using the installed {PACKAGED_MODEL} instead"
+        logger.warning("%s", line)
+        progress.say(line)
+        return build_model(PACKAGED_MODEL, weights="packaged")
+
+
+def preprocessing_of(model: nn.Module) -> Preprocessing:
+    """Return what a timm model wants to see, from its own configuration."""
+    config: dict[str, Any] = vars(model)["pretrained_cfg"]
+    interpolation = str(config.get("interpolation"))
+    return Preprocessing(
+        size=int(config["input_size"][1]),
+        crop=float(config.get("crop_pct") or 0.875),
+        interpolation=interpolation if interpolation in _RESAMPLING else "bicubic",
+        mean=_three(config["mean"]),
+        std=_three(config["std"]),
+    )
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = (float(value) for value in values)
+    return red, green, blue
+
+
+def _linear_head(model: Any) -> tuple[Floats, Floats] | None:  # noqa: ANN401
+    head = model.get_classifier()
+    if not isinstance(head, nn.Linear) or head.out_features != IMAGENET_CLASSES or head.bias is None:
+        return None
+    return head.weight.detach().float().numpy().copy(), head.bias.detach().float().numpy().copy()
