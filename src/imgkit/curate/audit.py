@@ -1,0 +1,183 @@
+"""Estimate the noise left in a set from a random sample that a person looked at."""
+
+import random
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from scipy.stats import beta, hypergeom
+
+from imgkit.manifest.nouns import Audit, Question
+
+LOOKS: Final = (100, 200, 300, 500, 1000)
+"""Answers after which the result may be read. Stopping whenever it happens to look good would bias the interval."""
+
+CATCH_SHARE: Final = 0.05  # known bad pictures mixed in, per sampled picture
+ALPHA: Final = 0.05
+_GOOD, _UNSURE = "keep", "unsure"
+
+Answers = Mapping[tuple[str, str], str]
+"""(label, image id) to keep, reject, relabel or unsure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """An estimated share of bad pictures, 0 to 1, with its two-sided 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What an audit says at one of its looks.
+
+    ``sampled`` pictures of ``unseen`` were judged, ``bad`` of them bad; ``unsure`` answers count in neither.
+    ``unseen_noise`` is the share of bad pictures among those that nobody had looked at before the audit;
+    ``noise_left`` the share in the whole set of ``kept`` pictures once the found ones are out, taking the pictures
+    that a person decided about as right. ``corrected`` divides ``noise_left`` by the reviewer's own sensitivity,
+    ``trials_found`` of ``trials``; None without trials, or where none was found.
+    """
+
+    kept: int
+    unseen: int
+    sampled: int
+    bad: int
+    unsure: int
+    unseen_noise: Share
+    noise_left: Share
+    trials: int
+    trials_found: int
+    corrected: float | None
+
+    @property
+    def sensitivity(self) -> float | None:
+        """The share of known bad pictures that the reviewer found, None without trials."""
+        return self.trials_found / self.trials if self.trials else None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the estimate as values that JSON can hold."""
+        return {**asdict(self), "sensitivity": self.sensitivity}
+
+
+def draw(
+    unseen: Sequence[tuple[str, str]], known_bad: Sequence[tuple[str, str]], *, seed: int, size: int = LOOKS[-1]
+) -> tuple[Question, ...]:
+    """Return the questions of an audit in the order shown: a sample without replacement, known bad ones in between.
+
+    Args:
+        unseen: (label, image id) of kept pictures that no person decided about, in any order.
+        known_bad: pictures that a person rejected; some come back to test the reviewer's eye.
+        seed: the same input and seed give the same questions.
+        size: the longest sample.
+    """
+    chance = random.Random(seed)
+    sample = chance.sample(sorted(unseen), min(size, len(unseen)))
+    questions = [Question(label=label, image_id=image_id, trial="sample") for label, image_id in sample]
+    catches = chance.sample(sorted(known_bad), min(len(known_bad), round(CATCH_SHARE * len(sample))))
+    # one in each stretch of equal length, so that every look has seen its part of them
+    stretch = len(sample) / max(1, len(catches))
+    for n in reversed(range(len(catches))):
+        label, image_id = catches[n]
+        place = int(n * stretch + chance.random() * stretch)
+        questions.insert(place, Question(label=label, image_id=image_id, trial="catch"))
+    return tuple(questions)
+
+
+def looks(size: int) -> tuple[int, ...]:
+    """Return the looks of an audit whose sample has ``size`` pictures: the usual ones, and its end."""
+    return (*(look for look in LOOKS if look < size), size) if size else ()
+
+
+def last_look(audit: Audit, answers: Answers) -> int:
+    """Return the largest look whose sampled pictures all have an answer, 0 before the first."""
+    sample = [one for one in audit.questions if one.trial == "sample"]
+    answered = 0
+    while answered < len(sample) and (sample[answered].label, sample[answered].image_id) in answers:
+        answered += 1
+    return max((look for look in looks(len(sample)) if look <= answered), default=0)
+
+
+def estimate(audit: Audit, answers: Answers) -> Estimate | None:
+    """Return what the audit says at its last look, None before the first."""
+    look = last_look(audit, answers)
+    if not look:
+        return None
+    given: dict[str, list[str]] = {"sample": [], "catch": []}
+    for question in audit.questions:
+        if question.trial == "sample" and len(given["sample"]) == look:
+            break
+        answer = answers.get((question.label, question.image_id))
+        if answer is not None:
+            given[question.trial].append(answer)
+    judged = [answer for answer in given["sample"] if answer != _UNSURE]
+    bad = sum(answer != _GOOD for answer in judged)
+    trials = [answer for answer in given["catch"] if answer != _UNSURE]
+    found = sum(answer != _GOOD for answer in trials)
+    left = noise_left(bad=bad, sampled=len(judged), unseen=audit.unseen, kept=audit.kept)
+    return Estimate(
+        kept=audit.kept,
+        unseen=audit.unseen,
+        sampled=len(judged),
+        bad=bad,
+        unsure=look - len(judged),
+        unseen_noise=unseen_noise(bad=bad, sampled=len(judged), unseen=audit.unseen),
+        noise_left=left,
+        trials=len(trials),
+        trials_found=found,
+        corrected=min(1.0, left.value * len(trials) / found) if found else None,
+    )
+
+
+def unseen_noise(*, bad: int, sampled: int, unseen: int) -> Share:
+    """Return the share of bad pictures among ``unseen`` ones of which ``sampled`` were judged at random."""
+    if not sampled or not unseen:
+        return Share(value=0.0, low=0.0, high=1.0 if unseen else 0.0)
+    low, high = hypergeometric_counts(bad, sampled, unseen)
+    return Share(value=bad / sampled, low=low / unseen, high=high / unseen)
+
+
+def noise_left(*, bad: int, sampled: int, unseen: int, kept: int) -> Share:
+    """Return the share of bad pictures in a set of ``kept`` once the ``bad`` ones found are taken out."""
+    before = unseen_noise(bad=bad, sampled=sampled, unseen=unseen)
+    rest = kept - bad
+    if rest <= 0:
+        return Share(value=0.0, low=0.0, high=0.0)
+    return Share(
+        value=before.value * (unseen - sampled) / rest,
+        low=max(0.0, round(before.low * unseen) - bad) / rest,
+        high=max(0.0, round(before.high * unseen) - bad) / rest,
+    )
+
+
+def hypergeometric_counts(bad: int, sampled: int, population: int) -> tuple[int, int]:
+    """Return the exact 95 % interval for how many of ``population`` are bad when ``bad`` of ``sampled`` are.
+
+    Sampled without replacement. A count belongs to the interval when neither tail of the hypergeometric distribution
+    with that count is lighter than 2.5 %; for a large population this is the interval of Clopper and Pearson.
+
+    Source: Buonaccorsi 1987, "A note on confidence intervals for proportions in finite populations".
+    """
+    counts = range(bad, population - (sampled - bad) + 1)
+    # P(X >= bad | count) grows with the count, P(X <= bad | count) falls
+    low = bisect_left(counts, ALPHA / 2, key=lambda count: float(hypergeom.sf(bad - 1, population, count, sampled)))
+    high = bisect_left(counts, True, key=lambda count: bool(hypergeom.cdf(bad, population, count, sampled) < ALPHA / 2))
+    return counts[low] if bad else 0, counts[min(high, len(counts)) - 1]
+
+
+def clopper_pearson(bad: int, sampled: int) -> Share:
+    """Return the exact 95 % interval for a share seen in independent draws.
+
+    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the
+    binomial".
+    """
+    if not sampled:
+        return Share(value=0.0, low=0.0, high=1.0)
+    good = sampled - bad
+    return Share(
+        value=bad / sampled,
+        low=float(beta.ppf(ALPHA / 2, bad, good + 1)) if bad else 0.0,
+        high=float(beta.ppf(1 - ALPHA / 2, bad + 1, good)) if good else 1.0,
+    )
