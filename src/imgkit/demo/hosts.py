@@ -11,7 +11,7 @@ from imgkit.demo.index import Index
 from imgkit.demo.world import Host, Picture
 
 GOOD = Fault(summary="an honest 200 with a JPEG")
-THUMBNAIL = re.compile(r"/thumb/(\d+)px/")
+SIZED = re.compile(r"/(?:thumb|sized)/(\d+)px/")
 THUMBNAIL_STEPS = (20, 40, 60, 120, 250, 330, 500, 960, 1280, 1920, 3840)
 """Widths in px that a host of thumbnails serves; any other is answered with 429 and no Retry-After."""
 PHOTO_SIZES = {"square": 75, "small": 240, "medium": 500, "large": 1024, "original": 2048}
@@ -28,7 +28,7 @@ def answer_host(exchange: Exchange, host: Host, index: Index) -> None:
         _page(exchange, index)
     elif (picture := index.world.find(exchange.target)) is None:
         exchange.send(404, b"not found", content_type="text/plain")
-    elif (size := _thumbnail_size(exchange.path)) and size not in THUMBNAIL_STEPS:
+    elif exchange.path.startswith("/thumb/") and _size(exchange.path) not in THUMBNAIL_STEPS:
         exchange.send(429, b"Use thumbnail steps listed on the help page.", content_type="text/html")
     else:
         _picture(exchange, host, index, picture)
@@ -58,16 +58,14 @@ def _picture(exchange: Exchange, host: Host, index: Index, picture: Picture) -> 
         exchange.wait(host.delay)
     fault = FAULTS[picture.fault] if picture.fault else GOOD
     data = index.drawings.bytes_of(picture.drawing)
-    if longest := _thumbnail_size(exchange.path) or _photo_size(exchange.path):
+    if longest := _size(exchange.path):
         data = shrunk(data, longest)
     fault.answer(exchange, fault.body(data) if fault.body else data)
 
 
-def _thumbnail_size(path: str) -> int:
-    found = THUMBNAIL.match(path)
-    return int(found[1]) if found else 0
-
-
-def _photo_size(path: str) -> int:
+def _size(path: str) -> int:
+    """The longest side in px that an address asks for, 0 for the picture as it is."""
+    if found := SIZED.match(path):
+        return int(found[1])
     found = PHOTO_SIZE.match(path)
     return PHOTO_SIZES.get(found[1], 0) if found else 0

@@ -54,8 +54,12 @@ class Index:
             address = address.replace(f"{{{name}}}", place)
         return address
 
+    def sized_url(self, hit: Hit, longest: int) -> str:
+        """Return the address of a picture shrunk to any longest side."""
+        return f"http://{self.sites[hit.picture.host]}/sized/{longest}px{hit.picture.path}"
+
     def thumbnail_url(self, hit: Hit, width: int) -> str:
-        """Return the address of a picture shrunk to a width on its own host."""
+        """Return the address of a picture shrunk to a width; its host serves standard widths only."""
         return f"http://{self.sites[hit.picture.host]}/thumb/{width}px{hit.picture.path}"
 
     def thumbnail(self, picture: Picture, longest: int) -> bytes:

@@ -24,14 +24,13 @@ from imgkit.demo.exchange import Exchange
 from imgkit.demo.hosts import answer_host
 from imgkit.demo.index import Index
 from imgkit.demo.listening import Listeners, Received, closed_port
-from imgkit.demo.services import SERVICES, Mood
+from imgkit.demo.services import SERVICES, Mood, flickr
 from imgkit.demo.world import Picture, World
 
 CANARY = "canary"
 """A server on an address that clients are not allowed to contact: nothing may ever reach it."""
 REFUSED = "refused"
 """An address at which nobody listens."""
-FLICKR_API_KEY = "0123456789abcdef0123456789abcdef"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +85,7 @@ class Web:
         return {
             **{service.variable: f"http://{self.sites[name]}" for name, service in SERVICES.items()},
             "IMGKIT_ALLOW_PRIVATE_HOSTS": ",".join(allowed),
-            "FLICKR_API_KEY": FLICKR_API_KEY,
+            "FLICKR_API_KEY": flickr.KEY,
         }
 
     @property

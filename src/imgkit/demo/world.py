@@ -18,8 +18,8 @@ Kind: TypeAlias = Literal[
 HOP = re.compile(r"[?&]hop=\d+$")
 """What redirects append to an address; it does not count when a picture is looked up."""
 
-SIZE = re.compile(r"^/thumb/\d+px(?=/)")
-"""What addresses of thumbnails have in front."""
+SIZE = re.compile(r"^/(?:thumb|sized)/\d+px(?=/)")
+"""What addresses of smaller versions have in front."""
 
 PHOTO = re.compile(r"^/photos/(\d+)/\w+\.(?:jpe?g|png)(?:\?\d*)?$")
 """Addresses that name a size of a photo, with an optional time stamp."""
@@ -178,14 +178,11 @@ class World:
 
     def listed(self, provider: str, label: str, phrase: str = "") -> list[Picture]:
         """Return what a provider lists for a label, best rank first; a phrase narrows it to what that phrase finds."""
-        ranked = [
-            (listing.rank, picture.id, picture)
-            for picture in self.pictures
-            if picture.listed_as == label
-            for listing in picture.listings
-            if listing.provider == provider and (not phrase or not listing.phrases or phrase in listing.phrases)
+        return [
+            picture
+            for listing, picture in self._ranked.get((provider, label), ())
+            if not phrase or not listing.phrases or phrase in listing.phrases
         ]
-        return [picture for _, _, picture in sorted(ranked, key=lambda entry: entry[:2])]
 
     def topic_of(self, text: str) -> tuple[Topic | None, str]:
         """Return the topic a query is about with the phrase that said so; (None, "") when it is about none."""
@@ -224,6 +221,16 @@ class World:
     def of_kind(self, *kinds: Kind) -> list[Picture]:
         """Return the pictures of these kinds in the order of the world."""
         return [picture for picture in self.pictures if picture.kind in kinds]
+
+    @cached_property
+    def _ranked(self) -> dict[tuple[str, str], list[tuple[Listing, Picture]]]:
+        ranked: dict[tuple[str, str], list[tuple[Listing, Picture]]] = {}
+        for picture in self.pictures:
+            for listing in picture.listings:
+                ranked.setdefault((listing.provider, picture.listed_as), []).append((listing, picture))
+        for entries in ranked.values():
+            entries.sort(key=lambda entry: entry[0].rank)
+        return ranked
 
     @cached_property
     def _by_id(self) -> dict[str, Picture]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from imgkit.demo.exchange import Exchange
 from imgkit.demo.index import Index
-from imgkit.demo.services import bing
+from imgkit.demo.services import bing, commons, flickr, gbif, google, google_api, inaturalist, openverse
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,4 +33,11 @@ class Service:
 
 SERVICES: Final[dict[str, Service]] = {
     "bing": Service(bing.answer, bing.MOODS, "IMGKIT_BING_URL"),
+    "google": Service(google.answer, google.MOODS, "IMGKIT_GOOGLE_URL"),
+    "google_api": Service(google_api.answer, google_api.MOODS, "IMGKIT_GOOGLE_API_URL"),
+    "flickr": Service(flickr.answer, flickr.MOODS, "IMGKIT_FLICKR_URL"),
+    "openverse": Service(openverse.answer, openverse.MOODS, "IMGKIT_OPENVERSE_URL"),
+    "commons": Service(commons.answer, commons.MOODS, "IMGKIT_COMMONS_URL"),
+    "inaturalist": Service(inaturalist.answer, inaturalist.MOODS, "IMGKIT_INATURALIST_URL"),
+    "gbif": Service(gbif.answer, gbif.MOODS, "IMGKIT_GBIF_URL"),
 }

@@ -7,19 +7,16 @@ from typing import Final
 
 from imgkit.demo.exchange import Exchange
 from imgkit.demo.index import Hit, Index
+from imgkit.demo.services.refusals import HTML, REFUSALS, refuse
 
 MOODS: Final[dict[str, str]] = {
+    **REFUSALS,
     "landing_page": "200 with the start page and no result: blocked",
     "page_one_again": "page 1 whatever was asked for: rate limited",
-    "empty_body": "200 with nothing in it",
-    "forbidden": "403",
-    "throttled": "429 with Retry-After 1",
-    "broken": "503",
     "other_country": "302 to another country's start page",
     "new_layout": "200 with results in a form that nobody knows",
     "loose_markup": "results among them one without a link and one whose JSON is cut",
 }
-HTML = "text/html; charset=utf-8"
 PAGE_SIZE = 35
 LARGEST_PAGE = 150
 LANDING = """<!DOCTYPE html><html lang="en"><head><title>Bing Images</title></head><body>
@@ -42,20 +39,12 @@ def _refuse(exchange: Exchange, mood: str) -> bool:
     match mood:
         case "landing_page":
             exchange.send(200, LANDING.encode(), content_type=HTML)
-        case "empty_body":
-            exchange.send(200, b"", content_type=HTML)
-        case "forbidden":
-            exchange.send(403, b"<h1>Forbidden</h1>", content_type=HTML)
-        case "throttled":
-            exchange.send(429, b"", content_type=HTML, headers=[("Retry-After", "1")])
-        case "broken":
-            exchange.send(503, b"<h1>Our services aren't available right now</h1>", content_type=HTML)
         case "other_country":
-            exchange.send(302, b"", headers=[("Location", f"http://{exchange.sites['bing']}/cn/")])
+            exchange.send(302, headers=[("Location", f"http://{exchange.sites['bing']}/cn.bing.com/")])
         case "new_layout":
             exchange.send(200, NEW_LAYOUT.encode(), content_type=HTML)
         case _:
-            return False
+            return refuse(exchange, mood)
     return True
 
 
