@@ -1,0 +1,1 @@
+"""The review page: a local server that shows pictures and writes a person's decisions."""
