@@ -89,7 +89,9 @@ class UnreadablePictureError(UsageError):
         self.rejected = rejected
 
 
-def decode(data: bytes, *, limits: Limits = LIMITS, longest: int | None = None) -> Decoded | Rejected:
+def decode(
+    data: bytes, *, limits: Limits = LIMITS, longest: int | None = None, shortest: int | None = None
+) -> Decoded | Rejected:
     """Decode a body of any origin; never raises for what the bytes hold.
 
     Args:
@@ -97,6 +99,7 @@ def decode(data: bytes, *, limits: Limits = LIMITS, longest: int | None = None) 
         limits: what may be decoded and what counts as a picture.
         longest: the side in pixels that the caller will shrink to; a JPEG is then decoded at the smallest scale
             that is still at least twice as large, which takes less than half the time.
+        shortest: likewise, for a caller who will shrink to a shorter side.
 
     Returns:
         The picture, or the reason why there is none: ``body.empty``, ``body.html``, ``body.not_image``,
@@ -110,7 +113,7 @@ def decode(data: bytes, *, limits: Limits = LIMITS, longest: int | None = None) 
         return Rejected("img.format", kind)
     with _quiet():
         try:
-            return _decode(data, kind, limits, longest)
+            return _decode(data, kind, limits, longest, shortest)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             return Rejected("img.bomb", str(error))
         except MemoryError:
@@ -119,8 +122,10 @@ def decode(data: bytes, *, limits: Limits = LIMITS, longest: int | None = None) 
             return Rejected("img.truncated", f"{kind}: {error or type(error).__name__}")
 
 
-def open_picture(path: Path, *, longest: int | None = None) -> Image.Image:
-    """Return a file of ours, or of a person's folder, as an upright RGB picture (``longest`` as in ``decode``).
+def open_picture(path: Path, *, longest: int | None = None, shortest: int | None = None) -> Image.Image:
+    """Return a file of ours, or of a person's folder, as an upright RGB picture.
+
+    ``longest`` and ``shortest`` are as for ``decode``: the picture may then be smaller than its file says.
 
     Raises:
         UnreadablePictureError: it cannot be read or decoded.
@@ -129,13 +134,13 @@ def open_picture(path: Path, *, longest: int | None = None) -> Image.Image:
         data = path.read_bytes()
     except OSError as error:
         raise UnreadablePictureError(path, Rejected("fs.permission", error.strerror or str(error))) from error
-    outcome = decode(data, limits=OWN_FILES, longest=longest)
+    outcome = decode(data, limits=OWN_FILES, longest=longest, shortest=shortest)
     if isinstance(outcome, Rejected):
         raise UnreadablePictureError(path, outcome)
     return outcome.image
 
 
-def _decode(data: bytes, kind: str, limits: Limits, longest: int | None) -> Decoded | Rejected:
+def _decode(data: bytes, kind: str, limits: Limits, longest: int | None, shortest: int | None) -> Decoded | Rejected:
     notes: list[str] = []
     with Image.open(io.BytesIO(data), formats=[kind]) as image:
         width, height = image.size
@@ -143,8 +148,9 @@ def _decode(data: bytes, kind: str, limits: Limits, longest: int | None) -> Deco
         rejected = _judge_header(width, height, frames, limits) or (_judge_jpeg(data) if kind == "JPEG" else None)
         if rejected:
             return rejected
-        if longest is not None and kind == "JPEG":
-            target = fit_within(width, height, longest)
+        if kind == "JPEG" and (longest or shortest):
+            enough = longest or round(shortest * max(image.size) / min(image.size)) if shortest else 0
+            target = fit_within(width, height, enough)
             image.draft(None, (2 * target[0], 2 * target[1]))  # None: keep the mode, change the scale only
         image.load()
         # TIFF is turned by its own plugin while loading; PNG may carry its EXIF behind the pixels

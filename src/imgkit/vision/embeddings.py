@@ -1,0 +1,169 @@
+"""Feature vectors of picture files, decoded in parallel, computed in batches and kept by content."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from imgkit.files import sha256_of
+from imgkit.progress import Progress, Silent
+from imgkit.vision.backbone import Backbone, Floats, Pixels
+from imgkit.vision.decode import Rejected, UnreadablePictureError, open_picture
+from imgkit.vision.device import cpu_count
+from imgkit.vision.feature_store import FeatureStore
+
+logger = logging.getLogger(__name__)
+
+View = Literal["middle", "middle and mirror"]
+"""What a vector describes: the middle square, or the mean of it and its mirror image (twice the time)."""
+
+_BATCH_CPU: Final = 8  # larger batches leave the caches of a CPU: 2 x slower at 32
+_BATCH_GPU: Final = 256
+_SAVE_EVERY: Final = 256  # pictures; what a kill can cost
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The features of N files; rows of files that could not be read are NaN, ``unreadable`` says why by index."""
+
+    features: Floats
+    unreadable: Mapping[int, UnreadablePictureError]
+
+
+def embed(
+    paths: Sequence[Path],
+    backbone: Backbone,
+    *,
+    cache: Path | None,
+    keys: Sequence[str] | None = None,
+    view: View = "middle",
+    progress: Progress | None = None,
+) -> Floats:
+    """Return the (N, D) float32 features of N picture files, in their order.
+
+    Args:
+        paths: files that ``open_picture`` can open.
+        backbone: the network.
+        cache: folder for finished vectors, None for none. They are found again by content, whatever the path.
+        keys: SHA-256 of each file as 64 hex digits, where the caller knows it; else the files are hashed.
+        view: what of a picture a vector describes.
+        progress: is told of the pictures that are not in the cache.
+
+    Raises:
+        UnreadablePictureError: a file cannot be decoded; the vectors of the others are in the cache by then.
+    """
+    embedded = embed_readable(paths, backbone, cache=cache, keys=keys, view=view, progress=progress)
+    for error in embedded.unreadable.values():
+        raise error
+    return embedded.features
+
+
+def embed_readable(
+    paths: Sequence[Path],
+    backbone: Backbone,
+    *,
+    cache: Path | None,
+    keys: Sequence[str] | None = None,
+    view: View = "middle",
+    progress: Progress | None = None,
+) -> Embedded:
+    """Return the features of the files that can be read, and why the others cannot (arguments as for ``embed``)."""
+    progress = progress or Silent()
+    features = np.full((len(paths), backbone.dimension), np.nan, np.float32)
+    unreadable: dict[int, UnreadablePictureError] = {}
+    contents = list(keys) if keys is not None else _hash_files(paths, unreadable)
+    store = FeatureStore(cache, key=f"{backbone.key} {view}", dimension=backbone.dimension) if cache else None
+    known = store.read(contents) if store else {}
+    places: dict[str, list[int]] = {}  # of each content that has to be computed: copies are computed once
+    for index, content in enumerate(contents):
+        if content in known:
+            features[index] = known[content]
+        elif index not in unreadable:
+            places.setdefault(content, []).append(index)
+    progress.start("embedding", len(places))
+    unsaved: list[str] = []
+    for computed in _compute(places, paths, backbone, view):
+        for content, outcome in computed.items():
+            for index in places[content]:
+                if isinstance(outcome, UnreadablePictureError):
+                    unreadable[index] = outcome
+                else:
+                    features[index] = outcome
+            if not isinstance(outcome, UnreadablePictureError):
+                unsaved.append(content)
+        if len(unsaved) >= _SAVE_EVERY:
+            store = _save(store, unsaved, features, places)
+            unsaved = []
+        progress.advance(len(computed))
+    _save(store, unsaved, features, places)
+    return Embedded(features, dict(sorted(unreadable.items())))
+
+
+def _compute(
+    places: Mapping[str, Sequence[int]], paths: Sequence[Path], backbone: Backbone, view: View
+) -> Iterator[dict[str, Floats | UnreadablePictureError]]:
+    """Yield the outcomes batch by batch; the next pictures are decoded in threads while a batch is computed."""
+    size = _BATCH_CPU if backbone.device.type == "cpu" else _BATCH_GPU
+    waiting = iter(places)
+    with ThreadPoolExecutor(min(16, cpu_count()), thread_name_prefix="decode") as threads:
+
+        def submit(count: int) -> list[tuple[str, Future[Pixels | UnreadablePictureError]]]:
+            batch = list(islice(waiting, count))
+            return [(content, threads.submit(_prepare, paths[places[content][0]], backbone)) for content in batch]
+
+        ahead = [submit(size), submit(size)]
+        while ahead[0]:
+            prepared = {content: future.result() for content, future in ahead.pop(0)}
+            ahead.append(submit(size))
+            outcome: dict[str, Floats | UnreadablePictureError] = {}
+            good = {content: pixels for content, pixels in prepared.items() if not isinstance(pixels, Exception)}
+            if good:
+                outcome |= zip(good, _features(np.stack(list(good.values())), backbone, view), strict=True)
+            outcome |= {content: error for content, error in prepared.items() if isinstance(error, Exception)}
+            yield outcome
+
+
+def _prepare(path: Path, backbone: Backbone) -> Pixels | UnreadablePictureError:
+    form = backbone.preprocessing
+    try:
+        # a draft of a JPEG is large enough when its *shorter* side is; 4:1 is as long as pictures usually are
+        return backbone.prepare(open_picture(path, shortest=round(form.size / form.crop)))
+    except UnreadablePictureError as error:
+        return error
+
+
+def _features(pixels: Pixels, backbone: Backbone, view: View) -> Floats:
+    if view == "middle":
+        return backbone.features(pixels)
+    mean: Floats = (backbone.features(pixels) + backbone.features(pixels[:, :, ::-1])) * np.float32(0.5)
+    return mean
+
+
+def _hash_files(paths: Sequence[Path], unreadable: dict[int, UnreadablePictureError]) -> list[str]:
+    contents = []
+    for index, path in enumerate(paths):
+        try:
+            contents.append(sha256_of(path))
+        except OSError as error:
+            unreadable[index] = UnreadablePictureError(path, Rejected("fs.permission", error.strerror or str(error)))
+            contents.append("")
+    return contents
+
+
+def _save(
+    store: FeatureStore | None, contents: Sequence[str], features: Floats, places: Mapping[str, Sequence[int]]
+) -> FeatureStore | None:
+    """Write finished vectors; a cache that cannot be written costs time later, never the run."""
+    if store is None or not contents:
+        return store
+    try:
+        store.append(contents, features[[places[content][0] for content in contents]])
+    except OSError as error:
+        logger.warning("cannot write the cache %s (%s); going on without it", store.folder, error.strerror or error)
+        return None
+    return store

@@ -1,0 +1,242 @@
+"""A linear classifier on frozen features, and honest probabilities from it for the pictures it was trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize_scalar
+
+from imgkit.vision.folds import Integers, grouped_folds
+
+STRENGTHS: Final = (0.001, 0.01, 0.1, 1.0)
+"""Inverse regularisation to choose from: scikit-learn's C of a logistic regression on standardised features."""
+
+_FOLDS: Final = 5
+_ITERATIONS: Final = 100
+_GRADIENT_TOLERANCE: Final = 1e-5
+_IMBALANCE: Final = 3.0  # largest label by smallest; above it all labels weigh alike
+_REPEATED_BELOW: Final = 2000  # pictures; below it the folds are drawn twice and averaged
+_KNN_BLOCK: Final = 1024  # rows of similarities at a time: 0.4 GB for 100,000 pictures
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A multinomial logistic regression: logits = features @ weights.T + bias.
+
+    ``weights`` (K, D) and ``bias`` (K,) apply to raw features, so that they can become the head of the network.
+    ``strength`` is the inverse regularisation that was chosen, ``classes`` are the K labels in sorted order.
+    """
+
+    classes: tuple[str, ...]
+    weights: Floats
+    bias: Floats
+    strength: float
+
+    def logits(self, features: Floats) -> Floats:
+        """Return the (N, K) logits of (N, D) features."""
+        logits: Floats = features @ self.weights.T + self.bias
+        return logits
+
+    def probabilities(self, features: Floats) -> Doubles:
+        """Return the (N, K) probabilities, not calibrated."""
+        return softmax(self.logits(features))
+
+
+def fit_probe(
+    features: Floats,
+    labels: Sequence[str],
+    groups: Sequence[str] | None = None,
+    *,
+    strength: float | None = None,
+    seed: int = 0,
+) -> Probe:
+    """Fit a probe on all the pictures.
+
+    Args:
+        features: (N, D).
+        labels: N labels, at least two different ones.
+        groups: N names; pictures with one name stay together while the strength is chosen. None: all alone.
+        strength: inverse regularisation; None chooses from ``STRENGTHS`` by grouped cross-validation.
+        seed: of the folds.
+
+    Raises:
+        ValueError: fewer than two labels, or lengths that differ.
+    """
+    classes, codes = encode(labels, len(features))
+    if strength is None:
+        folds = grouped_folds(labels, groups or [""] * len(labels), k=_FOLDS, seed=seed)
+        held_out = _held_out_logits(features, codes, folds, classes=len(classes))
+        strength = STRENGTHS[_best(held_out, codes)]
+    weights, bias = _fit(features, codes, (strength,), classes=len(classes))[0]
+    return Probe(classes, weights, bias, strength)
+
+
+def out_of_fold(
+    features: Floats,
+    labels: Sequence[str],
+    groups: Sequence[str],
+    *,
+    folds: int = _FOLDS,
+    seed: int = 0,
+    repeats: int | None = None,
+) -> Doubles:
+    """Return for each picture the (N, K) probabilities by a probe that has seen neither it nor its group.
+
+    Strength and temperature are two numbers for all pictures, chosen to give the held-out pictures the smallest loss.
+    Columns are the sorted labels; a label whose pictures are all one group gets about 0 for them.
+
+    Args:
+        features: (N, D).
+        labels: N labels, at least two different ones.
+        groups: N names of near-duplicate groups, "" for alone.
+        folds: number of folds.
+        seed: of the folds.
+        repeats: how often to draw folds and average; None draws twice below 2,000 pictures, where chance counts.
+
+    Raises:
+        ValueError: fewer than two labels, or lengths that differ.
+    """
+    classes, codes = encode(labels, len(features))
+    repeats = repeats or (2 if len(codes) < _REPEATED_BELOW else 1)
+    total = np.zeros((len(codes), len(classes)))
+    for repeat in range(repeats):
+        numbers = grouped_folds(labels, groups, k=folds, seed=seed + 7919 * repeat)
+        held_out = _held_out_logits(features, codes, numbers, classes=len(classes))
+        logits = held_out[_best(held_out, codes)]
+        total += softmax(logits / temperature(logits, codes))
+    return total / repeats
+
+
+def knn_probabilities(features: Floats, labels: Sequence[str], groups: Sequence[str], *, k: int = 10) -> Doubles:
+    """Return the (N, K) shares of votes of each picture's ``k`` nearest neighbours outside its own group.
+
+    Votes weigh as the cosine similarity of centred features. Rows sum to 1. O(N^2) time, memory for 1,024 rows.
+    """
+    classes, codes = encode(labels, len(features))
+    numbers = np.unique([group or f"alone {index}" for index, group in enumerate(groups)], return_inverse=True)[1]
+    unit = torch.from_numpy(unit_rows(features - features.mean(axis=0)))
+    one_hot = np.eye(len(classes))[codes]
+    votes = np.zeros((len(codes), len(classes)))
+    for start in range(0, len(codes), _KNN_BLOCK):
+        block = slice(start, start + _KNN_BLOCK)
+        similarity = unit[block] @ unit.T
+        similarity[torch.from_numpy(numbers[block, None] == numbers[None])] = -1.0
+        near = similarity.topk(min(k, len(codes)), dim=1)
+        weights = near.values.clamp(min=1e-6).double().numpy()
+        weights[near.values.numpy() <= -1.0] = 0.0  # members of the own group, where there is nobody else
+        votes[block] = np.einsum("nk,nkc->nc", weights, one_hot[near.indices.numpy()])
+    sums = votes.sum(axis=1, keepdims=True)
+    return np.where(sums > 0, votes / np.maximum(sums, 1e-12), 1 / len(classes))
+
+
+def encode(labels: Sequence[str], count: int) -> tuple[tuple[str, ...], Integers]:
+    """Return the sorted labels, and for each of ``count`` pictures the place of its own among them.
+
+    Raises:
+        ValueError: fewer than two labels, or not ``count`` pictures.
+    """
+    classes = tuple(sorted(set(labels)))
+    if len(labels) != count or len(classes) < 2:
+        raise ValueError(f"{count} feature vectors with {len(labels)} labels of {len(classes)} kinds")
+    places = {label: place for place, label in enumerate(classes)}
+    return classes, np.array([places[label] for label in labels], np.int64)
+
+
+def temperature(logits: npt.NDArray[np.floating], codes: Integers) -> float:
+    """Return the number that divides (N, K) logits so that their mean loss on the true classes is smallest."""
+    found = minimize_scalar(
+        lambda power: negative_log_likelihood(softmax(logits / np.exp(power)), codes), bounds=(-3, 3), method="bounded"
+    )
+    return float(np.exp(found.x))
+
+
+def softmax(logits: npt.NDArray[np.floating]) -> Doubles:
+    """Return the probabilities of (N, K) logits."""
+    odds = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    probabilities: Doubles = odds / odds.sum(axis=1, keepdims=True)
+    return probabilities
+
+
+def negative_log_likelihood(probabilities: Doubles, codes: Integers) -> float:
+    """Return the mean of -log of the probability of the given class, in nats."""
+    given = probabilities[np.arange(len(codes)), codes]
+    return float(-np.log(np.maximum(given, 1e-12)).mean())
+
+
+def unit_rows(features: Floats) -> Floats:
+    """Return the (N, D) features with rows of length 1 (zero rows stay zero)."""
+    rows: Floats = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return rows
+
+
+def _held_out_logits(features: Floats, codes: Integers, folds: Integers, *, classes: int) -> Floats:
+    """(S, N, K) logits: for each strength, of each picture by the probe of the other folds."""
+    logits = np.zeros((len(STRENGTHS), len(codes), classes), np.float32)
+    for fold in np.unique(folds):
+        held = folds == fold
+        for place, (weights, bias) in enumerate(_fit(features[~held], codes[~held], STRENGTHS, classes=classes)):
+            logits[place, held] = features[held] @ weights.T + bias
+    return logits
+
+
+def _best(held_out: Floats, codes: Integers) -> int:
+    losses = [negative_log_likelihood(softmax(logits), codes) for logits in held_out]
+    return int(np.argmin(losses))
+
+
+def _fit(features: Floats, codes: Integers, strengths: Sequence[float], *, classes: int) -> list[tuple[Floats, Floats]]:
+    """Weights (K, D) and bias (K,) for raw features at each strength, each starting from the one before."""
+    mean, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+    inputs, targets = torch.from_numpy((features - mean) / spread), torch.from_numpy(codes)
+    importance = torch.from_numpy(_importance(codes, classes))
+    weights = torch.zeros(classes, features.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    fitted = []
+    for strength in strengths:
+        _minimise(inputs, targets, importance, weights, bias, decay=1 / (strength * len(codes)))
+        scaled = weights.detach().numpy() / spread
+        fitted.append((scaled, bias.detach().numpy() - scaled @ mean))
+    return fitted
+
+
+def _minimise(
+    inputs: torch.Tensor,
+    targets: torch.Tensor,
+    importance: torch.Tensor,
+    weights: torch.Tensor,
+    bias: torch.Tensor,
+    *,
+    decay: float,
+) -> None:
+    optimiser = torch.optim.LBFGS(
+        [weights, bias],
+        max_iter=_ITERATIONS,
+        tolerance_grad=_GRADIENT_TOLERANCE,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    )
+
+    def loss() -> torch.Tensor:
+        optimiser.zero_grad()
+        logits = inputs @ weights.T + bias
+        losses = torch.nn.functional.cross_entropy(logits, targets, reduction="none")
+        value = (losses * importance).mean() + 0.5 * decay * (weights**2).sum()
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+
+
+def _importance(codes: Integers, classes: int) -> Floats:
+    counts = np.bincount(codes, minlength=classes)
+    present = counts[counts > 0]
+    if present.max() <= _IMBALANCE * present.min():
+        return np.ones(len(codes), np.float32)
+    return (len(codes) / (len(present) * counts[codes])).astype(np.float32)
