@@ -172,4 +172,4 @@ def _plain(value: object) -> str:
         return ""
     if isinstance(value, list):
         return "; ".join(_plain(item) for item in value)
-    return " ".join(str(value).split())
+    return " ".join(str(value).encode("utf-8", "replace").decode().split())  # a lone surrogate cannot be stored

@@ -2,13 +2,19 @@
 
 from typing import Final
 
-from imgkit.harvest.providers import bing, folder, urls
+from imgkit.harvest.providers import bing, commons, flickr, folder, gbif, google, inaturalist, openverse, urls
 from imgkit.harvest.providers.interface import Provider
 
 PROVIDERS: Final[dict[str, Provider]] = {
     provider.name: provider
     for provider in (
         bing.PROVIDER,
+        google.PROVIDER,
+        openverse.PROVIDER,
+        commons.PROVIDER,
+        inaturalist.PROVIDER,
+        flickr.PROVIDER,
+        gbif.PROVIDER,
         urls.PROVIDER,
         folder.PROVIDER,
     )

@@ -14,19 +14,20 @@ LONGEST_WAIT_SECONDS: Final = 86_400.0
 NO_CONNECTION: Final = ("net.dns", "net.connect", "net.tls", "net.proxy", "net.scheme")
 
 
-def ready_at(environ: Mapping[str, str], variable: str, home: str, **keys: str) -> Ready | Missing:
+def ready_at(environ: Mapping[str, str], variable: str, home: str, *, note: str = "", **keys: str) -> Ready | Missing:
     """Return Ready at the base URL that ``variable`` sets, else at ``home``; Missing when it is no web address."""
     base = (environ.get(variable, "") or home).strip().rstrip("/")
-    parts = urlsplit(base)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not base.startswith(("http://", "https://")) or not host_of(base):
         return Missing(
             reason=f"{variable} is not a web address: {base}", how_to_fix=f"unset {variable}, or set it to {home}"
         )
-    return Ready(base=base, keys={name: value for name, value in keys.items() if value})
+    return Ready(base=base, keys={name: value for name, value in keys.items() if value}, note=note)
 
 
 def refusal(answer: Response | NoAnswer, title: str, cursor: object) -> Page | None:
     """Return the page that ends the search when ``answer`` holds no result, or None for a 2xx answer."""
+    if isinstance(answer, NoAnswer) and answer.reason.startswith("body."):
+        return Page(verdict="schema_changed", cursor=cursor, detail=f"{title} sent {answer.detail or answer.reason}")
     if isinstance(answer, NoAnswer):
         verdict: Verdict = "unreachable" if answer.reason in NO_CONNECTION else "transient"
         what = "cannot be reached" if verdict == "unreachable" else "did not answer in time"
@@ -36,7 +37,7 @@ def refusal(answer: Response | NoAnswer, title: str, cursor: object) -> Page | N
         return None
     wait = retry_after(answer)
     if 300 <= status < 400:
-        host = urlsplit(answer.headers.get("location", "")).hostname or "an unknown place"
+        host = host_of(answer.headers.get("location", "")) or "an unknown place"
         return Page(verdict="blocked", cursor=cursor, detail=f"{title} sends us away to {host}")
     if status in (401, 407):
         return Page(verdict="auth", cursor=cursor, detail=f"{title} does not accept our key or asks for one")
@@ -72,6 +73,14 @@ def retry_after(answer: Response, now: datetime | None = None) -> float | None:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         seconds = (moment - (now or datetime.now(UTC))).total_seconds()
     return min(max(0.0, seconds), LONGEST_WAIT_SECONDS) if seconds == seconds else None  # NaN is no time
+
+
+def host_of(address: str) -> str:
+    """Return the host of a web address, or "" when there is none."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def json_body(answer: Response) -> object:

@@ -145,11 +145,15 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
-    """The provider can be asked: at ``base``, with ``keys``. ``note`` says how, for the plan ("with your key")."""
+    """The provider can be asked: at ``base``, with ``keys``. ``note`` says how, for the plan ("with your key").
+
+    ``memory`` is what the provider remembers while the process lives, such as a token; it is never stored.
+    """
 
     base: str = ""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     note: str = ""
+    memory: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,201 @@
+"""Flickr: photographs with authors, tags and licences; needs an API key."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from imgkit.harvest import excludes, licences
+from imgkit.harvest.providers import bookmark
+from imgkit.harvest.providers.answers import json_body, ready_at, refusal, unknown_layout
+from imgkit.harvest.providers.bookmark import Bookmark
+from imgkit.harvest.providers.flickr_signed import signed_call
+from imgkit.harvest.providers.interface import (
+    Fetch,
+    HostPolicy,
+    Missing,
+    NoAnswer,
+    Page,
+    Provider,
+    Ready,
+    Request,
+    Response,
+    SearchQuery,
+    Verdict,
+)
+from imgkit.harvest.providers.json_fields import items, mapping, number, objects, positive, text
+from imgkit.manifest.nouns import Proposal
+
+TITLE: Final = "Flickr"
+HOME: Final = "https://api.flickr.com"
+VARIABLE: Final = "IMGKIT_FLICKR_URL"
+PAGE_SIZE: Final = 500
+MAX_RESULTS: Final = 4000  # later pages repeat earlier ones
+SIZES: Final = ("l", "h", "k", "c", "o", "z", "m")  # longest sides 1024, 1600, 2048, 800, original, 640, 500
+EXTRAS: Final = "license,owner_name,date_taken,tags,o_dims,media,path_alias," + ",".join(f"url_{s}" for s in SIZES)
+METHOD: Final = "flickr.photos.search"
+
+LICENCES: Final[dict[str, tuple[str, str]]] = {
+    "0": ("arr", ""),
+    "1": ("by-nc-sa", "2.0"),
+    "2": ("by-nc", "2.0"),
+    "3": ("by-nc-nd", "2.0"),
+    "4": ("by", "2.0"),
+    "5": ("by-sa", "2.0"),
+    "6": ("by-nd", "2.0"),
+    "7": ("no-known", ""),
+    "8": ("us-gov", ""),
+    "9": ("cc0", "1.0"),
+    "10": ("pdm", ""),
+}
+"""Flickr's number of a licence to our code and its version."""
+
+ERRORS: Final[dict[int, tuple[Verdict, str]]] = {
+    1: ("empty", "too many tags in the query"),
+    3: ("empty", "the query is empty"),
+    10: ("transient", "its search is not available just now"),
+    18: ("schema_changed", "it finds our request illogical"),
+    95: ("schema_changed", "it wants an encrypted connection"),
+    96: ("auth", "it does not accept our signature; is FLICKR_API_SECRET right?"),
+    97: ("auth", "it misses our signature"),
+    98: ("auth", "the login failed"),
+    99: ("auth", "the key has too few permissions"),
+    100: ("auth", "it does not accept FLICKR_API_KEY (wrong, expired or disabled)"),
+    105: ("transient", "the service is not available just now"),
+    106: ("transient", "the operation failed on its side"),
+    111: ("schema_changed", "it does not know the answer format"),
+    112: ("schema_changed", "it does not know the method"),
+    114: ("schema_changed", "it misreads our request"),
+    115: ("schema_changed", "it misreads our request"),
+    116: ("schema_changed", "it does not accept an address in our request"),
+}
+"""Code in a 200 answer to what it means."""
+
+
+def check(environ: Mapping[str, str]) -> Ready | Missing:
+    """Flickr needs FLICKR_API_KEY (FLICKR_APIKEY will do); with FLICKR_API_SECRET the calls are signed."""
+    key = environ.get("FLICKR_API_KEY", "") or environ.get("FLICKR_APIKEY", "")
+    secret = environ.get("FLICKR_API_SECRET", "")
+    if not key:
+        return Missing(
+            reason="FLICKR_API_KEY is not set",
+            how_to_fix="set FLICKR_API_KEY to a key from https://www.flickr.com/services/api/ (Flickr gives new keys "
+            "to Pro accounts)",
+        )
+    note = "with your key, signed" if secret else "with your key"
+    return ready_at(environ, VARIABLE, HOME, note=note, key=key, secret=secret)
+
+
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+    """Ask for the next 500 results."""
+    mark = bookmark.read(cursor)
+    if not _licence_numbers(query):
+        return Page(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
+    answer = _call(_arguments(query, mark), fetch, ready)
+    page = refusal(answer, TITLE, mark.as_json())
+    if page is not None or not isinstance(answer, Response):
+        return page or Page(verdict="transient")
+    body = json_body(answer)
+    if text(body, "stat") == "fail":
+        return _failed(answer, number(body, "code"), text(body, "message"), mark)
+    if not isinstance(mapping(body, "photos").get("photo"), list):
+        return unknown_layout(answer, TITLE, mark.as_json())
+    return _results(body, mark)
+
+
+def _arguments(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
+    return {
+        "text": excludes.with_negations(query.text, query.exclude),
+        "sort": "relevance",
+        "media": "photos",
+        "content_types": "0",
+        "safe_search": "1" if query.safe_search else "3",
+        "license": ",".join(_licence_numbers(query)),
+        "per_page": str(PAGE_SIZE),
+        "page": str(mark.page + 1),
+        "extras": EXTRAS,
+    }
+
+
+def _licence_numbers(query: SearchQuery) -> list[str]:
+    """Return Flickr's numbers of the licences to ask for; unless asked for, not "all rights reserved"."""
+    if not query.licences:
+        return [number for number in LICENCES if number != "0"]
+    return [number for number, (code, _) in LICENCES.items() if licences.allowed(code, query.licences)]
+
+
+def _call(arguments: Mapping[str, str], fetch: Fetch, ready: Ready) -> Response | NoAnswer:
+    url = f"{ready.base}/services/rest/"
+    if ready.keys.get("secret"):
+        return signed_call(url, arguments, fetch, key=ready.keys["key"], secret=ready.keys["secret"])
+    params = {"method": METHOD, "api_key": ready.keys["key"], "format": "json", "nojsoncallback": "1", **arguments}
+    return fetch(Request(url=url, params=params))
+
+
+def _failed(answer: Response, code: int | None, message: str, mark: Bookmark) -> Page:
+    known = ERRORS.get(code if code is not None else -1)
+    if known is None:
+        return unknown_layout(answer, TITLE, mark.as_json(), why=f"error {code}: {message}")
+    verdict, what = known
+    if verdict == "schema_changed":
+        return unknown_layout(answer, TITLE, mark.as_json(), why=f"{what} ({code})")
+    cursor = None if verdict == "empty" else mark.as_json()
+    return Page(verdict=verdict, cursor=cursor, detail=f"{TITLE}: {what} ({code}: {message})")
+
+
+def _results(body: object, mark: Bookmark) -> Page:
+    photos = [photo for photo in objects(body, "photos", "photo") if text(photo, "id") and _addresses(photo)]
+    new = [photos[at] for at in mark.new([text(photo, "id") for photo in photos])]
+    if not new and mark.given:
+        return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
+    new = new[: MAX_RESULTS - mark.given]
+    proposals = tuple(_proposal(photo, mark.given + rank) for rank, photo in enumerate(new, start=1))
+    following = mark.after([text(photo, "id") for photo in new])
+    if following.page * PAGE_SIZE >= MAX_RESULTS:
+        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
+    pages = number(body, "photos", "pages")
+    if pages is not None and following.page < pages and items(body, "photos", "photo"):
+        return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+    if not following.given:
+        return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
+    return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} results")
+
+
+def _addresses(photo: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return (size, address) of the sizes that are there, best for us first; an absent key is a size we may not see."""
+    return [(size, address) for size in SIZES if (address := text(photo, f"url_{size}"))]
+
+
+def _proposal(photo: Mapping[str, object], rank: int) -> Proposal:
+    addresses = _addresses(photo)
+    size = addresses[0][0]
+    owner, number_ = text(photo, "owner"), text(photo, "license")
+    code, version = LICENCES.get(number_, (f"Flickr licence {number_}" if number_ else "", ""))
+    return Proposal(
+        url=addresses[0][1],
+        rank=rank,
+        page_url=f"https://www.flickr.com/photos/{owner}/{text(photo, 'id')}" if owner else "",
+        title=text(photo, "title") or text(photo, "title", "_content"),
+        tags=text(photo, "tags"),
+        author=text(photo, "ownername"),
+        author_url=f"https://www.flickr.com/people/{owner}" if owner else "",
+        license=licences.written(code, version),
+        license_url=licences.address(code, version),
+        fallbacks=tuple(address for _, address in addresses[1:]),
+        width=positive(photo, f"width_{size}"),
+        height=positive(photo, f"height_{size}"),
+    )
+
+
+PROVIDER: Final = Provider(
+    name="flickr",
+    title=TITLE,
+    page=page,
+    check=check,
+    homes={VARIABLE: HOME},
+    page_size=PAGE_SIZE,
+    max_results=MAX_RESULTS,
+    default="key",
+    needs_key=True,
+    negates=True,
+    filters=frozenset({"safe"}),
+    policy=HostPolicy(pause_seconds=1.0, quota="3600 requests an hour for each key"),
+)

@@ -1,0 +1,166 @@
+"""Google image search: the official API with a key, else one honest attempt that says when it is walled."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from imgkit.harvest import excludes, filters
+from imgkit.harvest.providers import bookmark, google_api
+from imgkit.harvest.providers.answers import host_of, ready_at, refusal, text_body, unknown_layout
+from imgkit.harvest.providers.bookmark import Bookmark
+from imgkit.harvest.providers.google_pages import Hit, find_hits, hits_by_icrawler, is_empty_json
+from imgkit.harvest.providers.interface import (
+    Fetch,
+    HostPolicy,
+    Missing,
+    NoAnswer,
+    Page,
+    Provider,
+    Ready,
+    Request,
+    Response,
+    SearchQuery,
+)
+from imgkit.manifest.nouns import Proposal
+
+TITLE: Final = "Google"
+HOME: Final = "https://www.google.com"
+VARIABLE: Final = "IMGKIT_GOOGLE_URL"
+API_HOME: Final = "https://www.googleapis.com"
+API_VARIABLE: Final = "IMGKIT_GOOGLE_API_URL"
+PAGE_SIZE: Final = 100
+MAX_RESULTS: Final = 1000
+STUB_BYTES: Final = 2000  # a challenge page that only links to /sorry/ is smaller
+NO_WAY: Final = "Google gives new users no image search API; the other providers go on"
+
+
+def check(environ: Mapping[str, str]) -> Ready | Missing:
+    """Google is asked through its API when GOOGLE_API_KEY and GOOGLE_CX are set, else once and plainly."""
+    key, engine = environ.get("GOOGLE_API_KEY", ""), environ.get("GOOGLE_CX", "")
+    if bool(key) != bool(engine):
+        return Missing(
+            reason="GOOGLE_API_KEY and GOOGLE_CX belong together and one is not set",
+            how_to_fix="set both to use Google's official API, or neither",
+        )
+    if key:
+        return ready_at(environ, API_VARIABLE, API_HOME, note="official API with your key", key=key, engine=engine)
+    return ready_at(environ, VARIABLE, HOME, note="without a key: one plain attempt, usually refused")
+
+
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+    """Ask for the next 10 results of the API, or for the next 100 of the result page."""
+    if ready.keys.get("key"):
+        return google_api.page(query, cursor, fetch, ready)
+    mark = bookmark.read(cursor)
+    answer = fetch(_request(query, mark, ready))
+    page = _wall(answer, mark) or refusal(answer, TITLE, mark.as_json())
+    if page is not None or not isinstance(answer, Response):
+        return page or Page(verdict="transient")
+    body = text_body(answer)
+    hits = find_hits(body)
+    if not hits:
+        if (page := _wall_in_body(body, mark)) is not None:
+            return page
+        hits = hits_by_icrawler(answer.body)
+    return _results(hits, mark) if hits else _without_hits(answer, body, mark)
+
+
+def _request(query: SearchQuery, mark: Bookmark, ready: Ready) -> Request:
+    params = {
+        "q": excludes.with_negations(query.text, query.exclude),
+        "tbm": "isch",
+        "ijn": str(mark.page),
+        "start": str(mark.page * PAGE_SIZE),
+        "hl": query.language[:2],
+        "safe": "active" if query.safe_search else "off",
+    }
+    if tbs := filters.for_google(query.filters):
+        params["tbs"] = tbs
+    return Request(url=f"{ready.base}/search", params=params, headers={"Accept": "text/html"})
+
+
+def _wall(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
+    """Return the page for walls that the status or the address of the answer shows."""
+    if not isinstance(answer, Response):
+        return None
+    for address in (answer.headers.get("location", "") if 300 <= answer.status < 400 else "", answer.url):
+        if host_of(address).startswith("consent."):
+            return _consent(mark)
+        if host_of(address).startswith("sorry.") or "/sorry/" in address.partition("?")[0]:
+            return _captcha(mark)
+    return _captcha(mark) if answer.status == 429 else None
+
+
+def _wall_in_body(body: str, mark: Bookmark) -> Page | None:
+    low = body.lower()
+    if "/sorry/" in low and len(body) < STUB_BYTES:
+        return _captcha(mark)
+    if "captcha" in low and "unusual traffic" in low:
+        return _captcha(mark)
+    if "consent.google." in low and "<form" in low:
+        return _consent(mark)
+    if "enablejs" in low:
+        detail = f"{TITLE} answered with a page that needs JavaScript instead of results. {NO_WAY}"
+        return Page(verdict="blocked", cursor=mark.as_json(), detail=detail)
+    if "access denied" in low:
+        return Page(verdict="blocked", cursor=mark.as_json(), detail=f"{TITLE} denies access. {NO_WAY}")
+    return None
+
+
+def _consent(mark: Bookmark) -> Page:
+    detail = f"{TITLE} asks for consent to cookies before it answers. {NO_WAY}"
+    return Page(verdict="consent", cursor=mark.as_json(), detail=detail)
+
+
+def _captcha(mark: Bookmark) -> Page:
+    detail = f"{TITLE} answered with a challenge for people (CAPTCHA). {NO_WAY}"
+    return Page(verdict="captcha", cursor=mark.as_json(), detail=detail)
+
+
+def _results(hits: list[Hit], mark: Bookmark) -> Page:
+    new = [hits[at] for at in mark.new([hit.url for hit in hits])][: MAX_RESULTS - mark.given]
+    if not new:
+        return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
+    proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
+    following = mark.after([hit.url for hit in new])
+    if following.given >= MAX_RESULTS:
+        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
+    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+
+
+def _proposal(hit: Hit, rank: int) -> Proposal:
+    return Proposal(
+        url=hit.url,
+        rank=rank,
+        page_url=hit.page_url,
+        title=hit.title,
+        author=hit.author,
+        width=hit.width,
+        height=hit.height,
+    )
+
+
+def _without_hits(answer: Response, body: str, mark: Bookmark) -> Page:
+    low = body.lower()
+    if not is_empty_json(body) and "<html" not in low and "<!doctype html" not in low:
+        return unknown_layout(answer, TITLE, mark.as_json())
+    if mark.given:
+        return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
+    return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
+
+
+PROVIDER: Final = Provider(
+    name="google",
+    title=TITLE,
+    page=page,
+    check=check,
+    homes={VARIABLE: HOME, API_VARIABLE: API_HOME},
+    page_size=PAGE_SIZE,
+    max_results=MAX_RESULTS,
+    default="always",
+    negates=True,
+    licensed=False,
+    filters=frozenset({"size", "color", "type", "license", "date", "safe", "language"}),
+    policy=HostPolicy(
+        pause_seconds=2.0, quota="without a key one attempt; with a key 100 requests a day free, 10 results each"
+    ),
+)

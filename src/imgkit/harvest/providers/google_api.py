@@ -1,0 +1,114 @@
+"""Google's official search API (Programmable Search): ten results a call, one hundred a query."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from imgkit.harvest import excludes
+from imgkit.harvest.providers import bookmark
+from imgkit.harvest.providers.answers import json_body, refusal, retry_after, unknown_layout
+from imgkit.harvest.providers.bookmark import Bookmark
+from imgkit.harvest.providers.interface import Fetch, NoAnswer, Page, Ready, Request, Response, SearchQuery
+from imgkit.harvest.providers.json_fields import at, objects, positive, text
+from imgkit.manifest.nouns import Proposal
+
+TITLE: Final = "Google's API"
+PAGE_SIZE: Final = 10
+MAX_RESULTS: Final = 100
+PARAMETERS: Final[dict[tuple[str, str], dict[str, str]]] = {
+    ("size", "icon"): {"imgSize": "icon"},
+    ("size", "small"): {"imgSize": "small"},
+    ("size", "medium"): {"imgSize": "medium"},
+    ("size", "large"): {"imgSize": "large"},
+    ("size", "extralarge"): {"imgSize": "xlarge"},
+    ("type", "photo"): {"imgType": "photo"},
+    ("type", "face"): {"imgType": "face"},
+    ("type", "clipart"): {"imgType": "clipart"},
+    ("type", "linedrawing"): {"imgType": "lineart"},
+    ("type", "animated"): {"imgType": "animated"},
+    ("color", "color"): {"imgColorType": "color"},
+    ("color", "blackandwhite"): {"imgColorType": "gray"},
+    ("color", "transparent"): {"imgColorType": "trans"},
+    ("date", "pastday"): {"dateRestrict": "d1"},
+    ("date", "pastweek"): {"dateRestrict": "w1"},
+    ("date", "pastmonth"): {"dateRestrict": "m1"},
+    ("date", "pastyear"): {"dateRestrict": "y1"},
+    ("license", "publicdomain"): {"rights": "cc_publicdomain"},
+}
+"""Filter and value to the API's own parameters; a colour that is not listed becomes imgDominantColor."""
+DAILY: Final = ("dailylimitexceeded", "quotaexceeded", "per day", "daily limit")
+KEY: Final = ("keyinvalid", "api key not valid", "api_key_invalid", "accessnotconfigured", "forbidden", "invalid value")
+
+
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+    """Ask for the next 10 results."""
+    mark = bookmark.read(cursor)
+    answer = fetch(Request(url=f"{ready.base}/customsearch/v1", params=_params(query, mark, ready)))
+    page = _refused(answer, mark) or refusal(answer, TITLE, mark.as_json())
+    if page is not None or not isinstance(answer, Response):
+        return page or Page(verdict="transient")
+    body = json_body(answer)
+    if not isinstance(body, dict) or not ({"items", "searchInformation", "queries"} & set(body)):
+        return unknown_layout(answer, TITLE, mark.as_json())
+    return _results(body, mark)
+
+
+def _params(query: SearchQuery, mark: Bookmark, ready: Ready) -> dict[str, str]:
+    params = {
+        "key": ready.keys["key"],
+        "cx": ready.keys["engine"],
+        "q": excludes.with_negations(query.text, query.exclude),
+        "searchType": "image",
+        "num": str(PAGE_SIZE),
+        "start": str(mark.page * PAGE_SIZE + 1),
+        "safe": "active" if query.safe_search else "off",
+        "hl": query.language[:2],
+    }
+    for name, value in query.filters.items():
+        colour = {"imgDominantColor": value} if name == "color" else {}
+        params |= PARAMETERS.get((name, value), colour)
+    return params
+
+
+def _refused(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
+    """Return the page for errors that the API explains in its body."""
+    if not isinstance(answer, Response) or answer.status not in (400, 401, 403, 429):
+        return None
+    body = json_body(answer)
+    message = text(body, "error", "message")
+    reasons = " ".join(text(error, "reason") for error in objects(body, "error", "errors"))
+    said = f"{message} {reasons} {text(body, 'error', 'status')}".lower()
+    if any(word in said for word in DAILY):
+        detail = f"{TITLE}: today's quota is used up (100 requests a day are free). {message}"
+        return Page(verdict="quota", cursor=mark.as_json(), detail=detail)
+    if answer.status == 429:
+        detail = f"{TITLE} asks us to come back later. {message}"
+        return Page(verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=retry_after(answer))
+    if answer.status in (401, 403) or any(word in said for word in KEY):
+        detail = f"{TITLE} does not accept GOOGLE_API_KEY or GOOGLE_CX. {message}"
+        return Page(verdict="auth", cursor=mark.as_json(), detail=detail.strip())
+    return None
+
+
+def _results(body: Mapping[str, object], mark: Bookmark) -> Page:
+    found = [hit for hit in objects(body, "items") if text(hit, "link")]
+    new = [found[place] for place in mark.new([text(hit, "link") for hit in found])]
+    proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
+    following = mark.after([proposal.url for proposal in proposals])
+    if not following.given:
+        return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
+    if following.page * PAGE_SIZE >= MAX_RESULTS:
+        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
+    if not found or not at(body, "queries", "nextPage"):
+        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} results")
+    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+
+
+def _proposal(hit: Mapping[str, object], rank: int) -> Proposal:
+    return Proposal(
+        url=text(hit, "link"),
+        rank=rank,
+        page_url=text(hit, "image", "contextLink"),
+        title=text(hit, "title"),
+        width=positive(hit, "image", "width"),
+        height=positive(hit, "image", "height"),
+    )

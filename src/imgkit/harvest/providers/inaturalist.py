@@ -1,0 +1,192 @@
+"""iNaturalist: photographs of living things whose species people have confirmed; no key needed."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from imgkit.harvest import excludes, licences
+from imgkit.harvest.providers import bookmark
+from imgkit.harvest.providers.answers import json_body, ready_at, refusal, unknown_layout
+from imgkit.harvest.providers.bookmark import Bookmark
+from imgkit.harvest.providers.interface import (
+    Fetch,
+    HostPolicy,
+    Missing,
+    Page,
+    Provider,
+    Ready,
+    Request,
+    Response,
+    SearchQuery,
+)
+from imgkit.harvest.providers.json_fields import objects, positive, text
+from imgkit.manifest.nouns import Proposal
+
+TITLE: Final = "iNaturalist"
+HOME: Final = "https://api.inaturalist.org"
+VARIABLE: Final = "IMGKIT_INATURALIST_URL"
+PAGE_SIZE: Final = 200
+MAX_OBSERVATIONS: Final = 10_000  # page x per_page
+PHOTOS_PER_OBSERVATION: Final = 2  # more of one animal in one minute teach little
+NAMES_PER_EXCLUDE: Final = 5
+CODES: Final = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd", "cc0", "pdm")
+_SIZE = re.compile(r"/(?:square|thumb|small|medium|large|original)(\.\w+)(?:\?.*)?$")
+
+
+def check(environ: Mapping[str, str]) -> Ready | Missing:
+    """iNaturalist needs no key."""
+    return ready_at(environ, VARIABLE, HOME)
+
+
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+    """Ask for the photographs of the next 200 observations; the first call also looks up the taxon.
+
+    A query that is not the name of a taxon is ``empty``. Excluded words that are taxa are left out by the service.
+    """
+    mark = bookmark.read(cursor)
+    if not _wanted(query):
+        return Page(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
+    if "taxon" not in mark.facts:
+        found = _taxa(query, mark, fetch, ready)
+        if isinstance(found, Page):
+            return found
+        mark = found
+    answer = fetch(Request(url=f"{ready.base}/v1/observations", params=_params(query, mark)))
+    page = refusal(answer, TITLE, mark.as_json())
+    if page is not None or not isinstance(answer, Response):
+        return page or Page(verdict="transient")
+    body = json_body(answer)
+    if not isinstance(body, dict) or not isinstance(body.get("results"), list):
+        return unknown_layout(answer, TITLE, mark.as_json())
+    return _results(body, query, mark)
+
+
+def sized(address: str, size: str) -> str:
+    """Return the address of another size of an iNaturalist photograph; other addresses come back as they are."""
+    return _SIZE.sub(rf"/{size}\1", address)
+
+
+def _taxa(query: SearchQuery, mark: Bookmark, fetch: Fetch, ready: Ready) -> Bookmark | Page:
+    """Look up the query's taxon and those of the excluded words; the bookmark keeps them."""
+    name = excludes.without_negations(query.text).replace('"', "")
+    taxon = _taxon(name, fetch, ready, mark)
+    if isinstance(taxon, Page):
+        return taxon
+    if not taxon:
+        return Page(verdict="empty", detail=f"'{name}' is not the name of a genus or species at {TITLE}")
+    without = []
+    for word in query.exclude[:NAMES_PER_EXCLUDE]:
+        other = _taxon(word, fetch, ready, mark)
+        if isinstance(other, Page):
+            return other
+        if other and other != taxon:
+            without.append(other)
+    return Bookmark(facts={"taxon": taxon, "without": ",".join(without)})
+
+
+def _taxon(name: str, fetch: Fetch, ready: Ready, mark: Bookmark) -> str | Page:
+    """Return the id of the taxon that is called exactly ``name``, or ""."""
+    params = {"q": name, "rank": "species,genus", "per_page": "5"}
+    answer = fetch(Request(url=f"{ready.base}/v1/taxa", params=params))
+    if (page := refusal(answer, TITLE, mark.as_json())) is not None or not isinstance(answer, Response):
+        return page or Page(verdict="transient")
+    body = json_body(answer)
+    if not isinstance(body, dict) or not isinstance(body.get("results"), list):
+        return unknown_layout(answer, TITLE, mark.as_json())
+    wanted = _spelling(name)
+    for taxon in objects(body, "results"):
+        names = (text(taxon, "name"), text(taxon, "preferred_common_name"), text(taxon, "matched_term"))
+        if wanted and wanted in map(_spelling, names) and text(taxon, "id").isdecimal():
+            return text(taxon, "id")
+    return ""
+
+
+def _spelling(name: str) -> str:
+    """Return a name without case, hyphens and the plural's s: "Coral-Snakes" is "coral snake"."""
+    return re.sub(r"[\s_-]+", " ", name.casefold()).strip().removesuffix("s")
+
+
+def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
+    params = {
+        "taxon_id": mark.facts["taxon"],
+        "photos": "true",
+        "quality_grade": "research",
+        "photo_license": ",".join(_licence_word(code) for code in _wanted(query)),
+        "per_page": str(PAGE_SIZE),
+        "page": str(mark.page + 1),
+        "order_by": "votes",
+        "order": "desc",
+    }
+    if mark.facts.get("without"):
+        params["without_taxon_id"] = mark.facts["without"]
+    return params
+
+
+def _wanted(query: SearchQuery) -> list[str]:
+    return [code for code in CODES if licences.allowed(code, query.licences)]
+
+
+def _licence_word(code: str) -> str:
+    return f"cc-{code}" if code.startswith("by") else "pd" if code == "pdm" else code
+
+
+def _results(body: Mapping[str, object], query: SearchQuery, mark: Bookmark) -> Page:
+    observations = objects(body, "results")
+    hits = [hit for observation in observations for hit in _photos(observation, query)]
+    new = [hits[at] for at in mark.new([hit.url for hit in hits])]
+    proposals = tuple(replace(hit, rank=mark.given + rank) for rank, hit in enumerate(new, start=1))
+    following = mark.after([hit.url for hit in new])
+    if len(observations) >= PAGE_SIZE and following.page * PAGE_SIZE < MAX_OBSERVATIONS:
+        return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+    if not following.given:
+        return Page(verdict="empty", detail=f"{TITLE} has no openly licensed photographs of this taxon")
+    return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} photographs")
+
+
+def _photos(observation: Mapping[str, object], query: SearchQuery) -> list[Proposal]:
+    """Return the first photographs of an observation that carry a licence that was asked for, unranked."""
+    wanted = _wanted(query)
+    photos = [
+        photo
+        for photo in objects(observation, "photos")
+        if text(photo, "url") and not photo.get("hidden") and licences.allowed(text(photo, "license_code"), wanted)
+    ]
+    return [_proposal(observation, photo) for photo in photos[:PHOTOS_PER_OBSERVATION]]
+
+
+def _proposal(observation: Mapping[str, object], photo: Mapping[str, object]) -> Proposal:
+    address, licence = text(photo, "url"), text(photo, "license_code")
+    large = sized(address, "large")
+    others = tuple(sized(address, size) for size in ("original", "medium"))
+    login = text(observation, "user", "login")
+    return Proposal(
+        url=large,
+        rank=0,
+        page_url=text(observation, "uri") or f"https://www.inaturalist.org/observations/{text(observation, 'id')}",
+        title=text(observation, "taxon", "name"),
+        tags=text(observation, "taxon", "preferred_common_name"),
+        author=login or text(photo, "attribution"),
+        author_url=f"https://www.inaturalist.org/people/{login}" if login else "",
+        license=licences.written(licence),
+        license_url=licences.address(licence),
+        group=f"inaturalist:{text(observation, 'id')}",
+        fallbacks=tuple(other for other in others if other != large),
+        width=positive(photo, "original_dimensions", "width"),
+        height=positive(photo, "original_dimensions", "height"),
+    )
+
+
+PROVIDER: Final = Provider(
+    name="inaturalist",
+    title=TITLE,
+    page=page,
+    check=check,
+    homes={VARIABLE: HOME},
+    page_size=PAGE_SIZE,
+    max_results=MAX_OBSERVATIONS * PHOTOS_PER_OBSERVATION,
+    default="taxon",
+    policy=HostPolicy(
+        pause_seconds=1.0, calls_per_day=10_000, quota="60 requests a minute and 10,000 a day; hundreds of photos"
+    ),
+)
