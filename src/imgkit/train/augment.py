@@ -1,0 +1,120 @@
+"""Vary a batch of pictures on the device: one affine map for geometry, one matrix for colour, a flip, an erased box.
+
+Pictures come squashed to squares with their true sizes beside them; the affine map undoes the squash, so what the
+model sees keeps its proportions although the batch is one tensor.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SHAPE_RANGE = (3 / 4, 4 / 3)  # width by height of a crop, as in Szegedy et al. 2015
+ROTATE_DEGREES = 30.0
+SHEAR = 0.3
+COLOUR_STRENGTH = 0.6  # brightness, contrast and saturation are scaled by 0.4 to 1.6
+ERASE_SHARE = 0.1  # of the pictures get a grey box
+ERASE_AREA = (0.02, 0.2)
+GREY = (0.299, 0.587, 0.114)  # luma of ITU-R BT.601
+COLOUR_OPS = ("brightness", "contrast", "saturation")
+GEOMETRY_OPS = ("identity", "rotate", "shear x", "shear y")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """What may vary. ``size`` is the side in pixels of what comes out; ``crop_area`` the smallest share shown."""
+
+    size: int
+    crop_area: float = 0.35
+    flip: bool = True
+    keep_color: bool = False
+
+
+def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, random: torch.Generator) -> Tensor:
+    """Return a varied batch.
+
+    One of eight things happens to each picture besides crop and flip, with random strength: nothing, a rotation, a
+    shear, or a change of brightness, contrast or saturation.
+
+    Args:
+        pixels: (B, 3, P, P) uint8, each picture squashed to a square.
+        sizes: (B, 2) float, true width and height.
+        augmentation: what may vary.
+        random: on the CPU; the same state gives the same pictures on every device.
+
+    Returns:
+        (B, 3, size, size) float32, 0 to 1, not yet normalised.
+
+    Source: one operation of random strength per picture after Müller & Hutter 2021, "TrivialAugment".
+    """
+    count = len(pixels)
+    operations = (*GEOMETRY_OPS, *(COLOUR_OPS[:2] if augmentation.keep_color else COLOUR_OPS))
+    chosen = torch.randint(len(operations), (count,), generator=random)
+    strength = torch.rand(count, generator=random) * 2 - 1  # -1 to 1
+    picked = {name: (chosen == number) * strength for number, name in enumerate(operations)}
+    maps = crop_maps(sizes.cpu(), augmentation, picked, random).to(pixels.device)
+    grid = F.affine_grid(maps, [count, 3, augmentation.size, augmentation.size], align_corners=False)
+    images = F.grid_sample(
+        pixels.float().div_(255), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+    )
+    images = _colour(images, picked)
+    return _erase(images, random)
+
+
+def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tensor], random: torch.Generator) -> Tensor:
+    """Return (B, 2, 3) maps from the output square to the squashed square, both -1 to 1, for ``F.affine_grid``."""
+    count = len(sizes)
+    width, height = sizes[:, 0], sizes[:, 1]
+    area = torch.empty(count).uniform_(augmentation.crop_area, 1.0, generator=random) * width * height
+    low, high = (math.log(limit) for limit in SHAPE_RANGE)
+    shape = torch.empty(count).uniform_(low, high, generator=random).exp()
+    across, down = (area * shape).sqrt() / width, (area / shape).sqrt() / height  # shares of the picture
+    fit = torch.stack([across, down, torch.ones(count)]).amax(dim=0)
+    across, down = across / fit, down / fit
+    centre_x = (torch.rand(count, generator=random) * 2 - 1) * (1 - across)
+    centre_y = (torch.rand(count, generator=random) * 2 - 1) * (1 - down)
+    mirrored = torch.rand(count, generator=random) < 0.5 if augmentation.flip else torch.zeros(count, dtype=torch.bool)
+
+    angle = picked["rotate"] * math.radians(ROTATE_DEGREES)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
+    shear = torch.eye(2).repeat(count, 1, 1)
+    shear[:, 0, 1], shear[:, 1, 0] = picked["shear x"] * SHEAR, picked["shear y"] * SHEAR
+    # output square -> pixels of the crop, turned and sheared there -> squashed square
+    crop = torch.diag_embed(torch.stack([across * width * torch.where(mirrored, -1.0, 1.0), down * height], dim=1))
+    squash = torch.diag_embed(torch.stack([1 / width, 1 / height], dim=1))
+    linear = squash @ turn @ shear @ crop
+    return torch.cat([linear, torch.stack([centre_x, centre_y], dim=1)[:, :, None]], dim=2)
+
+
+def _colour(images: Tensor, picked: dict[str, Tensor]) -> Tensor:
+    """Apply brightness, contrast and saturation as one 3 x 4 matrix for each picture."""
+    device, count = images.device, len(images)
+    factor = {
+        name: (1 + COLOUR_STRENGTH * picked[name]).to(device) if name in picked else torch.ones(count, device=device)
+        for name in COLOUR_OPS
+    }
+    grey = torch.tensor(GREY, device=device)
+    to_grey = grey.expand(3, 3)
+    saturation = factor["saturation"].view(-1, 1, 1)
+    matrix = saturation * torch.eye(3, device=device) + (1 - saturation) * to_grey
+    matrix = matrix * (factor["brightness"] * factor["contrast"]).view(-1, 1, 1)
+    mean = torch.einsum("bchw,c->b", images, grey) / images[0, 0].numel()
+    offset = (1 - factor["contrast"]) * mean
+    return (torch.einsum("bij,bjhw->bihw", matrix, images) + offset.view(-1, 1, 1, 1)).clamp_(0, 1)
+
+
+def _erase(images: Tensor, random: torch.Generator) -> Tensor:
+    """Cover a random box of some pictures with grey."""
+    count, _, height, width = images.shape
+    wanted = torch.rand(count, generator=random) < ERASE_SHARE
+    area = torch.empty(count).uniform_(*ERASE_AREA, generator=random)
+    low, high = (math.log(limit) for limit in (0.3, 1 / 0.3))
+    shape = torch.empty(count).uniform_(low, high, generator=random).exp()
+    half_x, half_y = (area * shape).sqrt() / 2 * wanted, (area / shape).sqrt() / 2 * wanted
+    centre_x, centre_y = torch.rand(count, generator=random), torch.rand(count, generator=random)
+    across = ((torch.arange(width) + 0.5) / width - centre_x[:, None]).abs() < half_x[:, None]
+    down = ((torch.arange(height) + 0.5) / height - centre_y[:, None]).abs() < half_y[:, None]
+    box = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
+    return images.masked_fill(box, 0.5)

@@ -1,0 +1,98 @@
+"""A trained model as it answers: the one way from a picture file to calibrated probabilities.
+
+Predictions, test scores and exports all go through here, so that they cannot disagree.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imgkit.progress import Progress
+from imgkit.train.calibrate import softmax
+from imgkit.train.metrics import Floats
+from imgkit.train.model import Head, head_of
+from imgkit.train.modelfolder import About, find_model, read_about
+from imgkit.vision.backbone import Backbone
+from imgkit.vision.decode import UnreadablePictureError, open_picture
+from imgkit.vision.device import choose_device, cpu_count
+from imgkit.vision.weights import LOCAL_FOLDER, LoadedModel, build_model
+
+BATCH_ON_CPU, BATCH_ON_GPU = 8, 128  # larger batches leave the caches of a CPU
+
+Pixels = NDArray[np.uint8]
+
+
+class Classifier:
+    """A network with its preprocessing, labels and calibration, computing in float32.
+
+    Attributes:
+        about: labels, temperature, the unknown threshold.
+        backbone: everything below the last layer.
+        head: the last layer.
+    """
+
+    def __init__(self, loaded: LoadedModel, about: About, *, device: str = "auto") -> None:
+        self.about = about
+        self.head: Head = head_of(loaded.model)
+        self.backbone = Backbone(loaded, device=choose_device(device), precision="float32")
+
+    def see(self, path: Path) -> Pixels:
+        """Return (S, S, 3): what the network sees of a file.
+
+        Raises:
+            UnreadablePictureError: the file is no picture.
+        """
+        form = self.backbone.preprocessing
+        return self.backbone.prepare(open_picture(path, shortest=round(form.size / form.crop)))
+
+    def logits(self, pixels: Pixels) -> Floats:
+        """Return the (N, K) logits of (N, S, S, 3) prepared pictures."""
+        features = self.backbone.features(pixels).astype(np.float64)
+        return np.asarray(features @ self.head.weight.T.astype(np.float64) + self.head.bias)
+
+    def probabilities(self, logits: Floats) -> Floats:
+        """Return the calibrated (N, K) probabilities of (N, K) logits."""
+        return softmax(logits / self.about.temperature)
+
+    def answer(
+        self, paths: Sequence[Path], *, progress: Progress, title: str
+    ) -> Iterator[tuple[Path, Floats | UnreadablePictureError]]:
+        """Yield each file with its (K,) logits, or with why it is no picture, in the order of ``paths``.
+
+        The next pictures are decoded in threads while a batch is computed.
+        """
+        progress.start(title, len(paths))
+        size = BATCH_ON_CPU if self.backbone.device.type == "cpu" else BATCH_ON_GPU
+        batches = [paths[start : start + size] for start in range(0, len(paths), size)]
+        with ThreadPoolExecutor(min(16, cpu_count())) as threads:
+            ahead: list[list[Future[Pixels | UnreadablePictureError]]] = []
+            for number, batch in enumerate(batches):
+                for coming in batches[number + len(ahead) : number + 2]:
+                    ahead.append([threads.submit(self._try, path) for path in coming])
+                seen = [future.result() for future in ahead.pop(0)]
+                good = [pixels for pixels in seen if not isinstance(pixels, UnreadablePictureError)]
+                logits = iter(self.logits(np.stack(good)) if good else ())
+                for path, pixels in zip(batch, seen, strict=True):
+                    yield path, pixels if isinstance(pixels, UnreadablePictureError) else next(logits)
+                progress.advance(len(batch))
+
+    def _try(self, path: Path) -> Pixels | UnreadablePictureError:
+        try:
+            return self.see(path)
+        except UnreadablePictureError as error:
+            return error
+
+
+def load_classifier(path: Path, *, device: str = "auto") -> Classifier:
+    """Load a model folder, or the model of a run's folder.
+
+    Raises:
+        UsageError: there is none, or another program wrote it.
+        IntegrityError: its files do not belong together.
+    """
+    folder = find_model(path)
+    about = read_about(folder)
+    return Classifier(build_model(f"{LOCAL_FOLDER}{folder.absolute()}"), about, device=device)

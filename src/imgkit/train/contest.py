@@ -1,0 +1,106 @@
+"""Choose the final weights on the validation set: the probe, an epoch, the moving average, or a soup of the best."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from imgkit.train.calibrate import softmax
+from imgkit.train.config import Monitor
+from imgkit.train.intervals import macro_f1
+from imgkit.train.metrics import SMALLEST_PROBABILITY, Floats, Ints
+
+State = dict[str, Tensor]
+
+KEPT = 3  # candidates that stay in memory, and that a soup is made of
+PROBE = "probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How some weights do on the validation set. ``nll`` is in nats."""
+
+    macro_f1: float
+    accuracy: float
+    nll: float
+
+    def rank(self, monitor: Monitor) -> tuple[float, float]:
+        """Return what to compare: the monitored score, and the loss where that is level. High is good."""
+        first = {"macro-f1": self.macro_f1, "accuracy": self.accuracy, "loss": -self.nll}[monitor]
+        return round(first, 9), -self.nll
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Weights that may become the model; ``state`` is on the CPU."""
+
+    name: str
+    judgement: Judgement
+    state: State
+
+
+Judge = Callable[[nn.Module], Judgement]
+
+
+def judge(logits: Floats, targets: Ints, labels: int) -> Judgement:
+    """Score (N, K) logits."""
+    predicted = np.asarray(logits.argmax(axis=1), dtype=np.int64)
+    given = softmax(logits)[np.arange(len(targets)), targets]
+    return Judgement(
+        macro_f1=macro_f1(targets, predicted, labels),
+        accuracy=float((predicted == targets).mean()),
+        nll=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+    )
+
+
+class Contest:
+    """Keeps the best candidates seen so far, best first; of two equal ones the earlier stays ahead."""
+
+    def __init__(self, monitor: Monitor, entered: Sequence[Candidate] = ()) -> None:
+        self._monitor = monitor
+        self.best: list[Candidate] = []
+        for candidate in entered:
+            self.enter(candidate)
+
+    def enter(self, candidate: Candidate) -> bool:
+        """Let a candidate compete; return whether it leads now."""
+        self.best = sorted([*self.best, candidate], key=lambda each: each.judgement.rank(self._monitor), reverse=True)
+        self.best = self.best[:KEPT]
+        return self.best[0] is candidate
+
+    def soup(self, model: nn.Module, judged: Judge) -> Candidate | None:
+        """Average the best candidates greedily, each only if the validation set does not get worse.
+
+        ``model`` is used for judging and left with other weights than before. None where no average is as good.
+
+        Source: Wortsman et al. 2022, "Model soups".
+        """
+        if len(self.best) < 2:
+            return None
+        members, taken, best = [self.best[0].state], [self.best[0].name], self.best[0].judgement
+        for candidate in self.best[1:]:
+            mixed = average([*members, candidate.state])
+            model.load_state_dict(mixed)
+            judgement = judged(model)
+            if judgement.rank(self._monitor) >= best.rank(self._monitor):
+                members, taken, best = [*members, candidate.state], [*taken, candidate.name], judgement
+        if len(members) == 1:
+            return None
+        return Candidate(name=f"soup of {', '.join(taken)}", judgement=best, state=average(members))
+
+
+def average(states: Sequence[Mapping[str, Tensor]]) -> State:
+    """Return the mean of the floating-point tensors; counters are taken from the first state."""
+    return {
+        name: torch.stack([state[name] for state in states]).mean(dim=0)
+        if tensor.is_floating_point()
+        else tensor.clone()
+        for name, tensor in states[0].items()
+    }
+
+
+def copy_of(model: nn.Module) -> State:
+    """Return the model's weights on the CPU, sharing no memory with it."""
+    return {name: tensor.detach().cpu().clone() for name, tensor in model.state_dict().items()}

@@ -1,0 +1,123 @@
+"""Write and read the model folder: model.safetensors and a config.json that timm and imgkit both understand.
+
+``timm.create_model("local-dir:<folder>", pretrained=True)`` gives the network with its label names; what timm does not
+know (temperature, the unknown threshold, where the numbers come from) is under the key ``imgkit``. Never a pickle.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import safetensors.torch
+from torch import nn
+
+import imgkit
+from imgkit.errors import IntegrityError, UsageError
+from imgkit.files import sha256_of, write_atomically, write_text
+
+WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
+FORMAT = 1  # of the part under "imgkit"
+FROM_ELSEWHERE = (
+    "url",
+    "file",
+    "state_dict",
+    "hf_hub_id",
+    "hf_hub_filename",
+    "source",
+    "label_names",
+    "label_descriptions",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a model folder says beyond the network.
+
+    ``labels`` are in the order of the outputs; probabilities are softmax(logits / temperature); below
+    ``unknown_below`` the answer is "unknown". ``trained`` is for people: when, from which run, with which scores.
+    """
+
+    labels: tuple[str, ...]
+    temperature: float
+    unknown_below: float
+    trained: Mapping[str, object]
+
+
+def write_model(folder: Path, model: nn.Module, architecture: str, about: About) -> None:
+    """Write a model folder. The configuration comes last, so a folder with one is complete.
+
+    Args:
+        folder: made if needed.
+        model: a timm model whose last layer has one output for each label.
+        architecture: timm's name of it, with or without the tag of the pretrained weights.
+        about: the rest.
+    """
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"format": "pt"}))
+    stored = cast(dict[str, Any], model.pretrained_cfg)
+    config = {
+        "architecture": architecture.split(".")[0],
+        "num_classes": len(about.labels),
+        "num_features": model.num_features,
+        "label_names": list(about.labels),
+        "pretrained_cfg": {
+            **{name: value for name, value in stored.items() if name not in FROM_ELSEWHERE and value is not None},
+            "num_classes": len(about.labels),
+            "custom_load": False,
+        },
+        "imgkit": {
+            "format": FORMAT,
+            "version": imgkit.__version__,
+            "sha256": sha256_of(folder / WEIGHTS_FILE),
+            **{name: value for name, value in asdict(about).items() if name != "labels"},
+        },
+    }
+    write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def find_model(path: Path) -> Path:
+    """Return the model folder at ``path``, which may also be a run's folder.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for folder in (path, path / "model"):
+        if (folder / CONFIG_FILE).is_file() and (folder / WEIGHTS_FILE).is_file():
+            return folder
+    raise UsageError(
+        f"{path} is no model folder: it has no {CONFIG_FILE} with {WEIGHTS_FILE} beside it. Nothing was changed. "
+        "Give a folder that imgkit train wrote, such as runs/<name>/model."
+    )
+
+
+def read_about(folder: Path) -> About:
+    """Return what a model folder says beyond the network, after checking its weights against their hash.
+
+    Raises:
+        UsageError: another program wrote it.
+        IntegrityError: its files do not belong together.
+    """
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
+        ours = config["imgkit"]
+        about = About(
+            labels=tuple(config["label_names"]),
+            temperature=float(ours["temperature"]),
+            unknown_below=float(ours["unknown_below"]),
+            trained=ours["trained"],
+        )
+        expected = ours["sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{folder / CONFIG_FILE} was not written by imgkit train ({type(error).__name__}: {error}). Nothing was "
+            "changed. Give a folder such as runs/<name>/model."
+        ) from error
+    if sha256_of(folder / WEIGHTS_FILE) != expected or len(about.labels) != config["num_classes"]:
+        raise IntegrityError(
+            f"the files in {folder} do not belong together: the weights or the labels were changed. Nothing was "
+            "predicted. Copy the whole folder again, or train again."
+        )
+    return about
