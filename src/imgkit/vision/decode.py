@@ -149,7 +149,7 @@ def _decode(data: bytes, kind: str, limits: Limits, longest: int | None, shortes
         if rejected:
             return rejected
         if kind == "JPEG" and (longest or shortest):
-            enough = longest or round(shortest * max(image.size) / min(image.size)) if shortest else 0
+            enough = longest or round((shortest or 0) * max(image.size) / min(image.size))
             target = fit_within(width, height, enough)
             image.draft(None, (2 * target[0], 2 * target[1]))  # None: keep the mode, change the scale only
         image.load()
