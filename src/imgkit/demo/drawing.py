@@ -4,11 +4,14 @@ import io
 import threading
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageFilter
 
+from imgkit.demo import backgrounds, bodies, camera, copies, offtopic, snakes
+from imgkit.demo.textures import Pixels, to_image
 from imgkit.demo.world import Drawing
 
 JPEG_QUALITY = 88
+LONGEST_SCENE = 760  # px at which scenes are drawn; the camera then gives them their size
 
 
 class Drawings:
@@ -33,19 +36,49 @@ class Drawings:
 
 
 def picture_bytes(drawing: Drawing) -> bytes:
-    """Return the file of a drawing; equal drawings give equal bytes."""
+    """Return the file of a drawing, a JPEG; equal drawings give equal bytes."""
+    if drawing.subject == "placeholder":
+        return bodies.placeholder(b"")
+    image = draw(drawing)
+    quality = JPEG_QUALITY
+    if drawing.change:
+        change = copies.CHANGES[drawing.change]
+        image, quality = change.apply(image), change.quality
     buffer = io.BytesIO()
-    draw(drawing).save(buffer, "JPEG", quality=JPEG_QUALITY, comment=drawing.salt.encode())
+    image.save(buffer, "JPEG", quality=quality, comment=drawing.salt.encode())
     return buffer.getvalue()
 
 
 def draw(drawing: Drawing) -> Image.Image:
-    """Return the picture of a drawing, upright RGB."""
-    random = np.random.default_rng(drawing.seed)
-    noise = random.integers(60, 160, (drawing.height, drawing.width, 3), dtype=np.uint8)
-    image = Image.fromarray(noise)
-    ImageDraw.Draw(image).line([(40, 100), (400, 300)], fill=(200, 30, 30), width=40)
-    return image
+    """Return the picture of a drawing before any change, upright RGB, of its width and height."""
+    rng = np.random.default_rng([drawing.seed, len(drawing.subject)])
+    size = (drawing.width, drawing.height)
+    if drawing.subject in offtopic.FLAT:
+        return offtopic.FLAT[drawing.subject](rng, *size)
+    shrink = min(1.0, LONGEST_SCENE / max(size))
+    width, height = round(drawing.width * shrink), round(drawing.height * shrink)
+    if drawing.subject in offtopic.THINGS:
+        return camera.photograph(offtopic.scene(drawing.subject, rng, width, height), rng, size)
+    return camera.photograph(snake_scene(drawing.subject, rng, width, height), rng, size)
+
+
+def snake_scene(label: str, rng: np.random.Generator, width: int, height: int) -> Pixels:
+    """Return a snake of a kind on a ground, sometimes under a few leaves, shape (height, width, 3)."""
+    names = list(backgrounds.GROUNDS)
+    ground = backgrounds.GROUNDS[names[rng.integers(len(names))]](rng, width, height)
+    if rng.random() < 0.4:  # a lens that is sharp on the animal and soft behind it
+        ground = ground.filter(ImageFilter.GaussianBlur(rng.uniform(1, 4)))
+    body = snakes.body(label, rng, width, height)
+    scene = camera.shadow(np.asarray(ground, np.float32), body.cover, rng, size=min(width, height) * 0.1)
+    scene = camera.over(scene, body.pixels, body.cover)
+    if rng.random() < 0.45:
+        image = to_image(scene)
+        for _ in range(rng.integers(1, 5)):
+            place = (rng.uniform(0.1, 0.9) * width, rng.uniform(0.1, 0.9) * height)
+            colours = backgrounds.LEAF_BROWNS if rng.random() < 0.6 else backgrounds.GREENS
+            backgrounds.leaf(image, rng, place, min(width, height) * rng.uniform(0.12, 0.25), colours)
+        scene = np.asarray(image, np.float32)
+    return scene
 
 
 def shrunk(data: bytes, longest: int) -> bytes:

@@ -1,0 +1,59 @@
+"""Textures from layered noise, and colours that vary as in nature."""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+Field: TypeAlias = npt.NDArray[np.float32]
+Pixels: TypeAlias = npt.NDArray[np.float32]
+Colour: TypeAlias = tuple[float, float, float]
+
+
+def fractal(
+    rng: np.random.Generator, width: int, height: int, *, cell: float, octaves: int = 4, stretch: float = 1.0
+) -> Field:
+    """Return smooth noise of several sizes, shape (height, width), values 0 to 1.
+
+    Args:
+        rng: the source of chance.
+        width: px.
+        height: px.
+        cell: size in px of the largest blobs; each octave halves it.
+        octaves: how many sizes.
+        stretch: over 1 makes blobs longer than high by that factor.
+    """
+    total = np.zeros((height, width), np.float32)
+    weight = 1.0
+    for octave in range(octaves):
+        size = cell / 2**octave
+        columns = max(2, round(width / (size * stretch)) + 2)
+        rows = max(2, round(height / size) + 2)
+        coarse = Image.fromarray(rng.random((min(rows, height), min(columns, width)), np.float32))
+        total += weight * np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
+        weight *= 0.55
+    low, high = np.percentile(total[::4, ::4], (1, 99))
+    field: Field = np.clip((total - low) / max(1e-6, high - low), 0, 1).astype(np.float32)
+    return field
+
+
+def tinted(field: Field, stops: Sequence[Colour]) -> Pixels:
+    """Map values 0 to 1 through evenly spaced colours; shape (height, width, 3), values 0 to 255."""
+    positions = np.linspace(0, 255, len(stops))
+    table = np.stack([np.interp(np.arange(256), positions, [stop[c] for stop in stops]) for c in range(3)], axis=1)
+    pixels: Pixels = table.astype(np.float32)[(field * 255).astype(np.uint8)]
+    return pixels
+
+
+def varied(rng: np.random.Generator, colour: Colour, amount: float = 18.0) -> tuple[int, int, int]:
+    """Return a colour near another: brightness varies by ``amount``, each channel by a third of it."""
+    shift = rng.normal(0, amount)
+    channels = [int(np.clip(channel + shift + rng.normal(0, amount / 3), 0, 255)) for channel in colour]
+    return channels[0], channels[1], channels[2]
+
+
+def to_image(pixels: Pixels) -> Image.Image:
+    """Return pixels as an RGB picture."""
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
