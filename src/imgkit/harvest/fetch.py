@@ -203,7 +203,7 @@ def _failure_of(error: Exception, watch: Watch) -> Failure:
     while isinstance(cause, ProtocolError | SSLError) and cause.args and isinstance(cause.args[-1], BaseException):
         cause = cause.args[-1]
     detail = f"{type(cause).__name__}: {cause}"[:200]
-    connecting = watch.reason in ("net.connect", "net.proxy")
+    connecting = watch.stage in ("net.connect", "net.proxy")
     if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         reason = "net.reset"
     elif isinstance(cause, ssl.SSLError | SSLError):
@@ -211,7 +211,7 @@ def _failure_of(error: Exception, watch: Watch) -> Failure:
     elif isinstance(cause, ConnectionResetError | http.client.RemoteDisconnected | BrokenPipeError):
         reason = "net.reset"
     elif connecting:
-        reason = watch.reason
+        reason = watch.stage
     elif isinstance(cause, http.client.IncompleteRead | IncompleteRead | ValueError):
         reason = "net.short"  # ValueError: a chunk whose length is no number
     elif isinstance(cause, ConnectionError):

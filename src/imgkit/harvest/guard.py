@@ -110,11 +110,12 @@ class Guard:
         target = parse(url, base=base)
         if self.allowed.name(target.host, target.port):
             return target
-        if target.port not in self._ports and not self.allowed.port(target.port):
-            raise Refused("net.port", f"port {target.port}")
         if target.literal is not None:
             self._check_address(target.literal, target)
-        elif "." not in target.host or target.host.endswith(tuple(f".{name}" for name in PRIVATE_NAMES)):
+            return target
+        if target.port not in self._ports and not self.allowed.port(target.port):
+            raise Refused("net.port", f"port {target.port}")
+        if "." not in target.host or target.host.endswith(tuple(f".{name}" for name in PRIVATE_NAMES)):
             raise Refused("net.blocked_address", f"{target.host} is a private name")
         return target
 

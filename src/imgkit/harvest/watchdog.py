@@ -11,10 +11,15 @@ TICK_SECONDS = 0.1
 
 
 class Watch:
-    """The time limits of one fetch. ``broken`` is the reason code once its connection was broken, "" before."""
+    """The time limits of one fetch.
+
+    ``broken`` is the reason code once its connection was broken, "" before; ``stage`` the reason code of the phase
+    that it is in.
+    """
 
     def __init__(self, deadline: float, reason: str) -> None:
         self.broken = ""
+        self.stage = ""
         self._deadline = (deadline, reason)
         self._limit = (deadline, reason)
         self._lifeline: socket.socket | None = None
@@ -25,13 +30,9 @@ class Watch:
         """Seconds until the deadline, never negative."""
         return max(0.0, self._deadline[0] - time.monotonic())
 
-    @property
-    def reason(self) -> str:
-        """Why the connection is broken next, unless a new phase begins."""
-        return self._limit[1]
-
     def phase(self, seconds: float, reason: str) -> None:
         """Begin a phase that may take ``seconds``, within the deadline; ``reason`` is why it is broken off."""
+        self.stage = reason
         self._limit = min(self._deadline, (time.monotonic() + seconds, reason))
 
     def hold(self, lifeline: socket.socket | None) -> None:
