@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from imgkit.demo.textures import Colour, fractal, tinted, to_image, varied
+from imgkit.demo.textures import Colour, Field, Pixels, fractal, tinted, to_image, varied
 
 Ground: TypeAlias = Callable[[np.random.Generator, int, int], Image.Image]
 LEAF_BROWNS: Final[tuple[Colour, ...]] = (
@@ -20,7 +20,7 @@ def litter(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     ground = tinted(fractal(rng, width, height, cell=60), [(38, 28, 20), (74, 54, 36), (104, 80, 52)])
     image = to_image(ground)
     size = min(width, height) * rng.uniform(0.11, 0.2)
-    for _ in range(int(2.2 * width * height / size**2)):
+    for _ in range(int(1.9 * width * height / size**2)):
         leaf(image, rng, (rng.uniform(0, width), rng.uniform(0, height)), size * rng.uniform(0.6, 1.25), LEAF_BROWNS)
     return image
 
@@ -40,7 +40,7 @@ def grass(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     image = to_image(tinted(fractal(rng, width, height, cell=50), [(30, 44, 18), (60, 82, 30), (88, 104, 44)]))
     draw = ImageDraw.Draw(image)
     length = min(width, height) * rng.uniform(0.12, 0.26)
-    for _ in range(int(900 * width * height / 350_000)):
+    for _ in range(int(700 * width * height / 350_000)):
         x, y = rng.uniform(0, width), rng.uniform(0, height * 1.1)
         lean, bend = rng.normal(0, 0.45), rng.normal(0, 0.25)
         points = [(x + length * (lean * u + bend * u * u), y - length * u) for u in (0, 0.35, 0.7, 1)]
@@ -75,22 +75,22 @@ def gravel(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     image = Image.new("RGB", (width, height), (66, 62, 58))
     draw = ImageDraw.Draw(image)
     size = min(width, height) * rng.uniform(0.035, 0.085)
-    for _ in range(int(1.9 * width * height / size**2)):
+    for _ in range(int(1.7 * width * height / size**2)):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         a, b = size * rng.uniform(0.4, 0.9), size * rng.uniform(0.35, 0.7)
         tone = varied(rng, (138, 130, 120), 30)
         draw.ellipse((x - a, y - b, x + a, y + b), fill=tuple(int(channel * 0.6) for channel in tone))
         draw.ellipse((x - a, y - b - 1, x + a * 0.86, y + b * 0.78), fill=tone)
-    return image.filter(ImageFilter.GaussianBlur(0.7))
+    return image.filter(ImageFilter.BoxBlur(0.6))
 
 
 def moss(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     """Earth with moss."""
     patches = fractal(rng, width, height, cell=130, octaves=5)
-    fine = fractal(rng, width, height, cell=9, octaves=2)
+    fine = fractal(rng, width, height, cell=14, octaves=3)
     earth = tinted(fine, [(44, 34, 26), (84, 66, 48), (116, 94, 70)])
     green = tinted(fine, [(34, 52, 20), (74, 98, 36), (116, 136, 62)])
-    share = np.clip((patches - 0.42) * 7, 0, 1)[..., None]
+    share = np.clip((patches - 0.4) * 4, 0, 1)[..., None]
     return to_image(earth * (1 - share) + green * share)
 
 
@@ -105,22 +105,17 @@ def cloth(rng: np.random.Generator, width: int, height: int) -> Image.Image:
 def hand(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     """An open hand in front of something green and far away."""
     far = tinted(fractal(rng, width, height, cell=200, octaves=2), [(52, 70, 44), (110, 128, 90), (168, 176, 150)])
-    image = to_image(far).filter(ImageFilter.GaussianBlur(6))
-    skin = np.array([(224, 178, 148), (198, 146, 112), (146, 98, 70), (98, 64, 46)][rng.integers(4)], np.float32)
-    mask = Image.new("L", (width, height), 0)
-    draw = ImageDraw.Draw(mask)
-    reach = min(width, height)
-    cx, cy = width * rng.uniform(0.4, 0.6), height * rng.uniform(0.55, 0.7)
-    draw.ellipse((cx - 0.34 * reach, cy - 0.26 * reach, cx + 0.34 * reach, cy + 0.4 * reach), fill=255)
-    lean = rng.uniform(-0.3, 0.3)
+    image = to_image(far)
+    skin = np.array([(226, 180, 150), (198, 146, 112), (150, 102, 74), (104, 70, 52)][rng.integers(4)], np.float32)
+    reach, lean = min(width, height), rng.uniform(-0.3, 0.3)
+    cx, cy = width * rng.uniform(0.42, 0.58), height * rng.uniform(0.68, 0.78)
+    tone = skin * (0.92 + 0.14 * fractal(rng, width, height, cell=30, octaves=3)[..., None])
     for finger in range(4):
-        angle = -np.pi / 2 + lean + (finger - 1.5) * 0.27
-        _capsule(draw, cx, cy, angle, reach * (0.62 - 0.05 * abs(finger - 1.5)), reach * 0.085)
-    _capsule(draw, cx, cy + 0.1 * reach, -np.pi / 2 + lean + 1.05, reach * 0.52, reach * 0.095)
-    soft = np.asarray(mask.filter(ImageFilter.GaussianBlur(reach * 0.035)), np.float32) / 255
-    shade = 0.62 + 0.42 * soft + 0.1 * fractal(rng, width, height, cell=40, octaves=3)
-    lit = to_image(skin * shade[..., None])
-    image.paste(lit, mask=mask.filter(ImageFilter.GaussianBlur(1.2)))
+        angle = -np.pi / 2 + lean + (finger - 1.5) * 0.2
+        root = (cx + reach * 0.17 * (finger - 1.5), cy - reach * 0.1)
+        _limb(image, tone, root, angle, length=reach * (0.56, 0.64, 0.6, 0.47)[finger], radius=reach * 0.078)
+    _limb(image, tone, (cx + reach * 0.26, cy + reach * 0.16), -0.75 + lean, length=reach * 0.4, radius=reach * 0.085)
+    _limb(image, tone, (cx, cy + reach * 0.02), np.pi / 2 + lean / 3, length=reach * 0.7, radius=reach * 0.34)
     return image
 
 
@@ -166,7 +161,23 @@ def _polygon(draw: ImageDraw.ImageDraw, points: np.ndarray, colour: tuple[int, .
     draw.polygon([(x, y) for x, y in points.tolist()], fill=colour)
 
 
-def _capsule(draw: ImageDraw.ImageDraw, x: float, y: float, angle: float, length: float, radius: float) -> None:
-    ex, ey = x + length * np.cos(angle), y + length * np.sin(angle)
-    draw.line((x, y, ex, ey), fill=255, width=round(2 * radius))
-    draw.ellipse((ex - radius, ey - radius, ex + radius, ey + radius), fill=255)
+def _limb(
+    image: Image.Image, tone: Pixels, root: tuple[float, float], angle: float, *, length: float, radius: float
+) -> None:
+    """Lay a finger or a palm on a picture: a rounded shape, lit in the middle and darker to its edge."""
+    ends = np.array([root, (root[0] + length * np.cos(angle), root[1] + length * np.sin(angle))])
+    left, top = np.clip(np.floor(ends.min(axis=0) - radius - 2), 0, image.size).astype(int)
+    right, bottom = np.clip(np.ceil(ends.max(axis=0) + radius + 2), 0, image.size).astype(int)
+    if right <= left or bottom <= top:
+        return
+    mask = Image.new("L", (int(right - left), int(bottom - top)), 0)
+    draw = ImageDraw.Draw(mask)
+    ends -= (left, top)
+    draw.line([(x, y) for x, y in ends.tolist()], fill=255, width=round(2 * radius))
+    for x, y in ends.tolist():
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
+    small = mask.resize((mask.width // 4 + 1, mask.height // 4 + 1), Image.Resampling.BOX)
+    round_ = small.filter(ImageFilter.GaussianBlur(min(radius, 40) / 8)).resize(mask.size, Image.Resampling.BILINEAR)
+    light: Field = np.float32(0.34) + np.float32(0.68 / 255) * np.asarray(round_, np.float32)
+    lit = to_image(tone[top:bottom, left:right] * light[..., None])
+    image.paste(lit, (int(left), int(top)), mask=mask.filter(ImageFilter.BoxBlur(0.8)))

@@ -1,9 +1,14 @@
 """What light and a camera do to a drawn scene: shadows, sun flecks, vignette, colour cast, blur and grain."""
 
+from typing import Final
+
 import numpy as np
 from PIL import Image, ImageFilter
 
 from imgkit.demo.textures import Field, Pixels, fractal, to_image
+
+GRAIN: Final[Field] = np.random.default_rng(11).standard_normal((1280, 1280), np.float32)
+"""One sheet of film; each picture is taken on a part of it."""
 
 
 def shadow(ground: Pixels, cover: Field, rng: np.random.Generator, *, size: float) -> Pixels:
@@ -13,9 +18,9 @@ def shadow(ground: Pixels, cover: Field, rng: np.random.Generator, *, size: floa
     dx, dy = round(reach * np.cos(angle)), round(reach * np.sin(angle))
     moved = Image.new("L", mask.size, 0)
     moved.paste(mask, (dx, dy))
-    soft = np.asarray(moved.filter(ImageFilter.BoxBlur(max(1.0, size * 0.3))), np.float32) / 255
-    darkness = np.float32(rng.uniform(0.45, 0.7))
-    return ground * (1 - darkness * soft[..., None])
+    soft = np.asarray(moved.filter(ImageFilter.BoxBlur(max(1.0, size * 0.3))), np.float32)
+    lit: Field = 1 - soft * np.float32(rng.uniform(0.45, 0.7) / 255)
+    return ground * lit[..., None]
 
 
 def over(ground: Pixels, pixels: Pixels, cover: Field) -> Pixels:
@@ -24,21 +29,33 @@ def over(ground: Pixels, pixels: Pixels, cover: Field) -> Pixels:
 
 
 def photograph(scene: Pixels, rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
-    """Take a picture of a scene: uneven light, a cast, a lens that is not perfect, at a size in px, with grain."""
+    """Take a picture of a scene: uneven light, a cast, grain, a lens that is not perfect, at a size in px."""
     height, width = scene.shape[:2]
-    rows, columns = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    light = 1 - rng.uniform(0.05, 0.4) * (rows**2 + columns**2) / 2
-    light += rng.normal(0, 0.09) * rows + rng.normal(0, 0.09) * columns
-    if rng.random() < 0.35:  # sun through leaves
-        flecks = fractal(rng, width, height, cell=rng.uniform(60, 160), octaves=2)
-        light *= 0.68 + 0.65 * np.clip((flecks - 0.45) * 4, 0, 1)
-    scene = scene * light[..., None] * rng.uniform(0.72, 1.22)
-    scene *= np.array([rng.normal(1, 0.07), rng.normal(1, 0.03), rng.normal(1, 0.09)], np.float32)
-    grey = scene.mean(axis=2, keepdims=True)
-    scene = grey + (scene - grey) * rng.uniform(0.65, 1.15)
-    image = to_image(127 + (scene - 127) * rng.uniform(0.82, 1.12))
-    image = image.filter(ImageFilter.GaussianBlur(float(rng.choice([0.5, 0.8, 1.4, 2.2], p=[0.45, 0.3, 0.17, 0.08]))))
-    image = image.resize(size, Image.Resampling.BICUBIC)
-    grain = rng.normal(0, rng.uniform(1.5, 7), (size[1] // 2 + 1, size[0] // 2 + 1)).astype(np.float32)
-    fine = np.asarray(Image.fromarray(grain).resize(size, Image.Resampling.BILINEAR))
-    return to_image(np.asarray(image, np.float32) + fine[..., None])
+    cast = np.array([rng.normal(1, 0.07), rng.normal(1, 0.03), rng.normal(1, 0.09)], np.float32)
+    cast *= np.float32(rng.uniform(0.74, 1.2))
+    grain = GRAIN[rng.integers(256) :, rng.integers(256) :][:height, :width, None] * np.float32(rng.uniform(1.5, 7))
+    scene = scene * _light(rng, width, height)[..., None] * cast + grain
+    image = to_image(scene).convert("RGB", _tones(saturation=rng.uniform(0.65, 1.15), contrast=rng.uniform(0.82, 1.1)))
+    if (softness := float(rng.choice([0.0, 0.4, 0.9, 1.5], p=[0.45, 0.3, 0.17, 0.08]))) > 0:
+        image = image.filter(ImageFilter.BoxBlur(softness))
+    return image.resize(size, Image.Resampling.BICUBIC)
+
+
+def _light(rng: np.random.Generator, width: int, height: int) -> Field:
+    """Brightness over a scene: darker corners, one side nearer to the light, now and then sun through leaves."""
+    rows, columns = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
+    vignette, down, across = rng.uniform(0.05, 0.4) / 2, rng.normal(0, 0.09), rng.normal(0, 0.09)
+    by_row = (1 - vignette * rows**2 + down * rows).astype(np.float32)
+    by_column = (-vignette * columns**2 + across * columns).astype(np.float32)
+    light: Field = by_row[:, None] + by_column[None, :]
+    if rng.random() < 0.3:
+        flecks = fractal(rng, width, height, cell=rng.uniform(90, 220), octaves=3)
+        light *= np.float32(0.72) + np.float32(0.5) * np.clip((flecks - 0.4) * 2.2, 0, 1)
+    return light
+
+
+def _tones(*, saturation: float, contrast: float) -> tuple[float, ...]:
+    """Return the colour matrix, as Pillow takes it, for a saturation and a contrast around middle grey."""
+    grey, own, lift = contrast * (1 - saturation) / 3, contrast * saturation, 127 * (1 - contrast)
+    rows = [[grey + (own if row == column else 0) for column in range(3)] + [lift] for row in range(3)]
+    return tuple(value for row in rows for value in row)

@@ -11,7 +11,7 @@ from imgkit.demo.textures import Pixels, to_image
 from imgkit.demo.world import Drawing
 
 JPEG_QUALITY = 88
-LONGEST_SCENE = 760  # px at which scenes are drawn; the camera then gives them their size
+LONGEST_SCENE = 540  # px at which scenes are drawn; the camera then gives them their size
 
 
 class Drawings:
@@ -67,7 +67,7 @@ def snake_scene(label: str, rng: np.random.Generator, width: int, height: int) -
     names = list(backgrounds.GROUNDS)
     ground = backgrounds.GROUNDS[names[rng.integers(len(names))]](rng, width, height)
     if rng.random() < 0.4:  # a lens that is sharp on the animal and soft behind it
-        ground = ground.filter(ImageFilter.GaussianBlur(rng.uniform(1, 4)))
+        ground = ground.filter(ImageFilter.BoxBlur(rng.uniform(0.8, 2.5)))
     body = snakes.body(label, rng, width, height)
     scene = camera.shadow(np.asarray(ground, np.float32), body.cover, rng, size=min(width, height) * 0.1)
     scene = camera.over(scene, body.pixels, body.cover)

@@ -59,8 +59,9 @@ def map_(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     image = to_image(pixels)
     draw = ImageDraw.Draw(image)
     for _ in range(6):
-        xs = np.sort(rng.uniform(0, width, 6))
-        draw.line([(x, rng.uniform(0, height)) for x in xs], fill=(206, 150, 90), width=3, joint="curve")
+        xs = np.linspace(0, width, 40)
+        ys = rng.uniform(0, height) + height * 0.3 * np.sin(xs / width * rng.uniform(2, 9) + rng.uniform(0, 6))
+        draw.line(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=(206, 150, 90), width=3, joint="curve")
     for _ in range(9):
         x, y = rng.uniform(0, width), rng.uniform(0, height)
         draw.ellipse((x - 3, y - 3, x + 3, y + 3), fill=(60, 60, 60))
@@ -133,10 +134,7 @@ def _ball(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: floa
     for number in range(12):
         r = s * 0.5
         draw.pieslice((x - r, y - r, x + r, y + r), number * 30, number * 30 + 30, fill=first if number % 2 else second)
-    for ring in range(8):
-        r = s * (0.14 - ring * 0.014)
-        shade = 190 + ring * 8
-        draw.ellipse((x - s * 0.16 - r, y - s * 0.2 - r, x - s * 0.16 + r, y - s * 0.2 + r), fill=(shade,) * 3)
+    _gleam(draw, x - s * 0.18, y - s * 0.22, s * 0.1)
 
 
 def _apple(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: float, s: float) -> None:
@@ -147,6 +145,10 @@ def _apple(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: flo
         draw.ellipse((x - r - off, y - r - off, x + r - off, y + r - off), fill=fill)
     draw.line((x, y - s * 0.4, x + s * 0.08, y - s * 0.66), fill=(84, 58, 34), width=round(s * 0.06))
     draw.ellipse((x + s * 0.08, y - s * 0.68, x + s * 0.4, y - s * 0.5), fill=(84, 128, 54))
+
+
+def _gleam(draw: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
+    draw.ellipse((x - r, y - r * 0.7, x + r, y + r * 0.7), fill=(250, 250, 246))
 
 
 def _books(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: float, s: float) -> None:

@@ -101,21 +101,25 @@ class Body:
 
 
 def body(label: str, rng: np.random.Generator, width: int, height: int) -> Body:
-    """Return a snake of a kind, drawn from tail to head so that coils lie over each other."""
+    """Return a snake of a kind, laid from tail to head so that coils lie over each other."""
     line = _resampled(pose(rng, width, height))
     steps = len(line)
-    girth = min(width, height) * rng.uniform(0.055, 0.085)
-    girth = min(girth, steps / 24)
+    girth = min(min(width, height) * rng.uniform(0.055, 0.085), steps / 24)
+    head = 2.6 * girth / steps
     along = np.linspace(0, 1, steps)  # 0 the tail, 1 the snout
-    radius = girth * _profile(along, head=2.6 * girth / steps)
     across = np.linspace(-1, 1, max(9, round(girth * 2.6)))
     direction = np.gradient(line, axis=0)
     direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-9)
     normal = np.stack([-direction[:, 1], direction[:, 0]], axis=1)
-    points = line[:, None, :] + (radius[:, None] * across[None, :])[..., None] * normal[:, None, :]
-    colours = _painted(label, rng, along, across, girth=girth, steps=steps)
-    colours *= _light(rng, normal, across)[..., None]
-    return _scattered(points, colours, width, height)
+    reach = (girth * _profile(along, head=head))[:, None] * across[None, :]
+    x, y = (line[:, axis, None] + reach * normal[:, axis, None] for axis in (0, 1))
+    owner = _owners(x, y, width, height)
+    seen = owner >= 0
+    i, j = np.divmod(owner[seen], len(across))
+    colours = _painted(label, rng, along[i], across[j], head=head, scale=steps / (girth * 0.3))
+    pixels = np.zeros((height * width, 3), np.float32)
+    pixels[seen] = colours * _light(rng, normal[i], across[j])[:, None]
+    return Body(pixels.reshape(height, width, 3), _softened(seen.reshape(height, width)))
 
 
 def _resampled(line: Points) -> Points:
@@ -134,47 +138,47 @@ def _profile(along: Points, *, head: float) -> Points:
     return profile
 
 
+def _owners(x: Points, y: Points, width: int, height: int) -> npt.NDArray[np.intp]:
+    """Return for each pixel the number of the point that lies on top there, -1 where there is none."""
+    columns, rows = np.rint(x).astype(np.intp).ravel(), np.rint(y).astype(np.intp).ravel()
+    inside = (columns >= 0) & (columns < width - 1) & (rows >= 0) & (rows < height - 1)
+    number = np.flatnonzero(inside)
+    place = rows[inside] * width + columns[inside]
+    owner = np.full(height * width, -1, np.intp)
+    for shift in (1, width, 0):  # neighbours first, so that no pixel between points stays empty
+        owner[place + shift] = number  # of several points in one pixel the last, nearest the head, stays
+    return owner
+
+
+def _softened(seen: npt.NDArray[np.bool_]) -> Field:
+    mask = Image.fromarray(seen.astype(np.uint8) * 255).filter(ImageFilter.BoxBlur(0.8))
+    cover: Field = np.clip(np.asarray(mask, np.float32) / 160 - 0.4, 0, 1)
+    return cover
+
+
 def _painted(
-    label: str, rng: np.random.Generator, along: Points, across: Points, *, girth: float, steps: int
+    label: str, rng: np.random.Generator, along: Points, across: Points, *, head: float, scale: float
 ) -> npt.NDArray[np.float32]:
+    """Return the colours of points without light, shape (n, 3); ``head`` is its share of the body."""
     pattern, palette = bands(label, rng), colours_of(rng)
-    head = 2.6 * girth / steps
-    ragged = rng.normal(0, 0.0016, (len(along) // 6 + 2, len(across)))
-    ragged = np.repeat(ragged, 6, axis=0)[: len(along)]
-    position = (1 - along)[:, None] + ragged - head
-    index = pattern.at(np.clip(position, 0, 1))
+    edges = rng.normal(0, 0.0016, (256, 24))
+    ragged = edges[(along * 900).astype(np.intp) % 256, ((across + 1) * 11.9).astype(np.intp)]
+    index = pattern.at(np.clip(1 - along + ragged - head, 0, 1))
     snout = along > 1 - 0.55 * head
+    index[(along > 1 - head) & ~snout] = YELLOW if label == "coral_snake" else BLACK
     index[snout] = SNOUTS[label]
-    collar = (along > 1 - 1.0 * head) & ~snout
-    index[collar] = YELLOW if label == "coral_snake" else BLACK
-    colours = palette[index]
-    u, v = along[:, None] * steps / (girth * 0.3), np.arcsin(across)[None, :] * 3.2
+    u, v = along * scale, np.arcsin(across) * 3.2
     scales = 1 + 0.07 * np.cos(2 * np.pi * (u + v)) + 0.07 * np.cos(2 * np.pi * (u - v))
-    eyes = (np.abs(along[:, None] - (1 - 0.33 * head)) < 0.07 * head) & (np.abs(np.abs(across[None, :]) - 0.62) < 0.16)
-    colours = colours * scales[..., None].astype(np.float32)
+    colours = palette[index] * scales[:, None].astype(np.float32)
+    eyes = (np.abs(along - (1 - 0.33 * head)) < 0.07 * head) & (np.abs(np.abs(across) - 0.62) < 0.16)
     colours[eyes] = (8, 8, 8)
-    return colours.astype(np.float32)
+    return colours
 
 
 def _light(rng: np.random.Generator, normal: Points, across: Points) -> Field:
-    """Brightness over the round body, shape (steps, across): ambient, the sun, and its gleam on the scales."""
+    """Brightness of points on the round body, shape (n,): ambient, the sun, and its gleam on the scales."""
     angle, lift = rng.uniform(0, 2 * np.pi), rng.uniform(0.55, 0.9)
     sun = np.array([np.cos(angle), np.sin(angle)]) * np.sqrt(1 - lift**2)
-    facing = (normal @ sun)[:, None] * across[None, :] + np.sqrt(np.clip(1 - across**2, 0, 1))[None, :] * lift
-    gleam = np.clip(facing, 0, 1) ** 24
-    light: Field = (0.36 + 0.72 * np.clip(facing, 0, 1) + rng.uniform(0.1, 0.5) * gleam).astype(np.float32)
+    facing = np.clip((normal @ sun) * across + np.sqrt(1 - across**2) * lift, 0, 1)
+    light: Field = (0.36 + 0.72 * facing + rng.uniform(0.1, 0.5) * facing**24).astype(np.float32)
     return light
-
-
-def _scattered(points: Points, colours: npt.NDArray[np.float32], width: int, height: int) -> Body:
-    x = np.round(points[..., 0]).astype(np.intp).ravel()
-    y = np.round(points[..., 1]).astype(np.intp).ravel()
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    place = y[inside] * width + x[inside]
-    pixels = np.zeros((height * width, 3), np.float32)
-    pixels[place] = colours.reshape(-1, 3)[inside]  # of several points in one pixel the last, nearest the head, stays
-    cover = np.zeros(height * width, np.uint8)
-    cover[place] = 255
-    mask = Image.fromarray(cover.reshape(height, width)).filter(ImageFilter.MedianFilter(3))
-    soft = np.asarray(mask.filter(ImageFilter.GaussianBlur(0.8)), np.float32) / 255
-    return Body(pixels.reshape(height, width, 3), np.clip(soft * 1.6 - 0.3, 0, 1).astype(np.float32))

@@ -25,18 +25,26 @@ def fractal(
         octaves: how many sizes.
         stretch: over 1 makes blobs longer than high by that factor.
     """
-    total = np.zeros((height, width), np.float32)
-    weight = 1.0
+    half = 2 if cell / 2 ** (octaves - 1) >= 4 else 1  # what is smooth enough is made at half the size
+    rows, columns = -(-height // half), -(-width // half)
+    total = np.zeros((rows, columns), np.float32)
     for octave in range(octaves):
-        size = cell / 2**octave
-        columns = max(2, round(width / (size * stretch)) + 2)
-        rows = max(2, round(height / size) + 2)
-        coarse = Image.fromarray(rng.random((min(rows, height), min(columns, width)), np.float32))
-        total += weight * np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC))
-        weight *= 0.55
+        size = cell / 2**octave / half
+        coarse = rng.random(
+            (min(rows, round(rows / size) + 3), min(columns, round(columns / size / stretch) + 3)), np.float32
+        )
+        total += np.float32(0.55**octave) * _enlarged(coarse, columns, rows)
     low, high = np.percentile(total[::4, ::4], (1, 99))
-    field: Field = np.clip((total - low) / max(1e-6, high - low), 0, 1).astype(np.float32)
+    total -= np.float32(low)
+    total *= np.float32(1 / max(1e-6, high - low))
+    field: Field = np.clip(total if half == 1 else _enlarged(total, width, height), 0, 1)
     return field
+
+
+def _enlarged(field: Field, width: int, height: int) -> Field:
+    image = Image.fromarray(field).resize((width, height), Image.Resampling.BICUBIC)
+    enlarged: Field = np.asarray(image)
+    return enlarged
 
 
 def tinted(field: Field, stops: Sequence[Colour]) -> Pixels:
