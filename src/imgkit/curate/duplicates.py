@@ -1,0 +1,309 @@
+"""Find the groups of pictures that are copies of one another, and the best picture of each group."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from imgkit.curate.alignment import Alignment, Grey, align, grey_square
+from imgkit.curate.columns import Columns, blank_row
+from imgkit.curate.fingerprints import Fingerprints
+from imgkit.curate.hamming import Pairs, pairs_between, pairs_within
+from imgkit.curate.pictures import Picture
+from imgkit.progress import Progress
+from imgkit.vision.decode import UnreadablePictureError, open_picture
+from imgkit.vision.phash import ORIENTATIONS
+from imgkit.vision.probe import unit_rows
+
+COPY_FROM: Final = 0.6  # agreement of blocks; copies made by 13 transforms reach 0.65, unlike pictures 0.5
+KIN_FROM: Final = 0.4  # the same moment or the same scene: kept, but in one split and one fold
+COSINE_FROM: Final = 0.6  # of centred features; copies by 13 transforms reach it, or the hash finds them
+TURN_FROM: Final = 0.7  # cosine from which angles are tried too
+NEIGHBOURS: Final = 8  # of each picture that are compared pixel by pixel
+ANGLED_HASHES_UP_TO: Final = 200_000  # pictures; above it mirrored and turned copies are found by features only
+VERSION: Final = 1  # of the alignment; another version is measured afresh
+_ROWS: Final = 1024  # of the matrix of cosines at a time
+
+Floats = npt.NDArray[np.float32]
+
+RECORD: Final = np.dtype(
+    [
+        ("correlation", "f4"),
+        ("agreement", "f4"),
+        ("area", "f4"),
+        ("inside", "i1"),  # 0 neither, 1 first, 2 second
+        ("orientation", "i1"),
+        ("angle", "i1"),
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Two pictures that were compared pixel by pixel, by their indices (first < second).
+
+    ``bits`` is the Hamming distance of their hashes in the best orientation (None: too far to be noticed), ``cosine``
+    that of their centred features (None: not compared).
+    """
+
+    first: int
+    second: int
+    alignment: Alignment
+    bits: int | None = None
+    cosine: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """All that is known about copies among N pictures, by index.
+
+    ``same`` are groups of files with equal content, ``near`` groups of copies (with the equal ones), ``kin`` groups of
+    pictures that must stay together (with the copies); each group has two members or more and is sorted. ``pairs`` are
+    the compared pairs that make up ``near`` and ``kin``. ``best`` is the member to keep of each group in ``near``.
+    """
+
+    same: tuple[tuple[int, ...], ...]
+    near: tuple[tuple[int, ...], ...]
+    kin: tuple[tuple[int, ...], ...]
+    pairs: tuple[Copy, ...]
+    best: tuple[int, ...]
+
+
+def find_copies(
+    pictures: Sequence[Picture],
+    fingerprints: Fingerprints,
+    features: Floats | None,
+    *,
+    near_bits: int,
+    cache: Path,
+    progress: Progress,
+) -> Copies:
+    """Return the groups of copies.
+
+    Candidates come from perceptual hashes in eight orientations and from features; each is then verified by laying the
+    pixels over each other, so that two pictures of one subject are not taken for copies.
+
+    Args:
+        pictures: N pictures.
+        fingerprints: their hashes; flat and unreadable ones are not compared.
+        features: (N, D), None without a model; rows of NaN are not compared.
+        near_bits: the largest Hamming distance that makes a candidate.
+        cache: where finished comparisons are kept, by content.
+        progress: is told of the comparisons.
+    """
+    same = groups_of(len(pictures), _equal_contents(pictures))
+    representatives = np.array(sorted(set(range(len(pictures))) - {extra for group in same for extra in group[1:]}))
+    candidates = _candidates(representatives, fingerprints, features, near_bits)
+    pairs = _verified(candidates, pictures, cache, progress)
+    equal = [(group[0], other) for group in same for other in group[1:]]
+    copied = [(pair.first, pair.second) for pair in pairs if pair.alignment.agreement >= COPY_FROM]
+    near = groups_of(len(pictures), [*equal, *copied])
+    kin = groups_of(len(pictures), [*equal, *((pair.first, pair.second) for pair in pairs)])
+    best = tuple(best_of(group, pairs, pictures, fingerprints) for group in near)
+    return Copies(same, near, kin, tuple(pairs), best)
+
+
+def groups_of(count: int, links: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of two or more of ``count`` things that links connect, each sorted, by first member."""
+    parent = list(range(count))
+
+    def root(one: int) -> int:
+        while parent[one] != one:
+            parent[one] = parent[parent[one]]
+            one = parent[one]
+        return one
+
+    for first, second in links:
+        low, high = sorted((root(first), root(second)))
+        parent[high] = low
+    members: dict[int, list[int]] = {}
+    for one in range(count):
+        members.setdefault(root(one), []).append(one)
+    return tuple(tuple(group) for group in members.values() if len(group) > 1)
+
+
+def best_of(
+    group: Sequence[int], pairs: Sequence[Copy], pictures: Sequence[Picture], fingerprints: Fingerprints
+) -> int:
+    """Return the member of a group to keep; the same group gives the same member whatever its order.
+
+    In this order: not a crop of another · in colour · without frame or caption bar · the larger, unless it is only
+    blown up · the less compressed · the earlier in the harvest · the name.
+    """
+    crops = _crops(group, pairs, fingerprints)
+    sharpest = max(float(fingerprints["sharpness"][one]) for one in group)
+    most_colours = max(float(fingerprints["colours"][one]) for one in group)
+    least_flat = min(float(fingerprints["top_colour"][one]) for one in group)
+
+    def faults(one: int) -> tuple[object, ...]:
+        row, picture = fingerprints[one], pictures[one]
+        blown_up = row["sharpness"] < BLURRED_SHARE * sharpest
+        side = min(picture.width, picture.height)
+        return (
+            one in crops,
+            bool(row["colours"] < GREY_SHARE * most_colours),
+            bool(row["top_colour"] > least_flat + FRAME_SHARE),
+            -side // 2 if blown_up else -side,
+            -picture.bytes / max(1, picture.width * picture.height),
+            picture.order,
+        )
+
+    return min(group, key=faults)
+
+
+BLURRED_SHARE: Final = 0.5  # of the sharpness of the sharpest copy: fewer details, whatever the size says
+GREY_SHARE: Final = 0.75  # of the bits of colour of the most colourful copy
+FRAME_SHARE: Final = 0.04  # of the area that is one colour, more than in the copy with the least
+
+
+def _crops(group: Sequence[int], pairs: Sequence[Copy], fingerprints: Fingerprints) -> set[int]:
+    """Return the members that another, unframed member contains."""
+    members, found = set(group), set()
+    for pair in pairs:
+        if pair.first in members and pair.second in members and pair.alignment.inside:
+            part, whole = pair.first, pair.second
+            if pair.alignment.inside == "second":
+                part, whole = whole, part
+            framed = fingerprints["top_colour"][whole] > fingerprints["top_colour"][part] + FRAME_SHARE
+            if not framed:
+                found.add(part)
+    return found
+
+
+def _equal_contents(pictures: Sequence[Picture]) -> list[tuple[int, int]]:
+    first: dict[str, int] = {}
+    links = []
+    for index, picture in enumerate(pictures):
+        if (seen := first.setdefault(picture.file_sha256, index)) != index:
+            links.append((seen, index))
+    return links
+
+
+@dataclass(slots=True)
+class _Candidate:
+    bits: int | None = None
+    cosine: float | None = None
+
+
+def _candidates(
+    indices: npt.NDArray[np.int64], fingerprints: Fingerprints, features: Floats | None, near_bits: int
+) -> dict[tuple[int, int], _Candidate]:
+    found: dict[tuple[int, int], _Candidate] = {}
+    hashed = indices[fingerprints["readable"][indices] & ~fingerprints["flat"][indices]]
+    near = _near_hashes(fingerprints["orientations"][hashed], near_bits)
+    for first, second, bits in zip(near.first, near.second, near.distance, strict=True):
+        one, two = sorted((int(hashed[first]), int(hashed[second])))
+        candidate = found.setdefault((one, two), _Candidate())
+        candidate.bits = min(int(bits), candidate.bits if candidate.bits is not None else near_bits)
+    if features is not None:
+        seen = hashed[np.isfinite(features[hashed]).all(axis=1)]
+        for first, second, cosine in near_features(features[seen]):
+            key = (int(seen[first]), int(seen[second]))
+            found.setdefault(key, _Candidate()).cosine = cosine
+    return found
+
+
+def _near_hashes(orientations: npt.NDArray[np.uint64], radius: int) -> Pairs:
+    """Return the pairs of (N, 8) hashes that are near in some orientation; a pair may come several times."""
+    upright = np.ascontiguousarray(orientations[:, 0])
+    parts = [pairs_within(upright, radius)]
+    if len(upright) <= ANGLED_HASHES_UP_TO:
+        for index in range(1, ORIENTATIONS):
+            part = pairs_between(upright, np.ascontiguousarray(orientations[:, index]), radius)
+            apart = part.first != part.second  # a symmetric picture is near its own mirror image
+            parts.append(Pairs(part.first[apart], part.second[apart], part.distance[apart]))
+    return Pairs(
+        np.concatenate([part.first for part in parts]),
+        np.concatenate([part.second for part in parts]),
+        np.concatenate([part.distance for part in parts]),
+    )
+
+
+def near_features(features: Floats) -> list[tuple[int, int, float]]:
+    """Return pairs (i < j) among each other's nearest neighbours with the cosine of their centred features."""
+    if len(features) < 2:
+        return []
+    unit = unit_rows(features - features.mean(axis=0))
+    found: dict[tuple[int, int], float] = {}
+    count = min(NEIGHBOURS, len(unit) - 1)
+    for start in range(0, len(unit), _ROWS):
+        cosines = unit[start : start + _ROWS] @ unit.T
+        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -1.0
+        near = np.argpartition(cosines, -count, axis=1)[:, -count:]
+        values = np.take_along_axis(cosines, near, axis=1)
+        for row, column in zip(*np.nonzero(values >= COSINE_FROM), strict=True):
+            one, two = sorted((start + int(row), int(near[row, column])))
+            found[(one, two)] = float(values[row, column])
+    return [(one, two, cosine) for (one, two), cosine in sorted(found.items())]
+
+
+def _verified(
+    candidates: Mapping[tuple[int, int], _Candidate], pictures: Sequence[Picture], cache: Path, progress: Progress
+) -> list[Copy]:
+    """Lay candidates over each other, the likeliest first; return those that are at least kin."""
+    store = Columns(cache / f"alignments-{VERSION}.npz", RECORD)
+    known = store.read()
+    squares = _Squares(pictures)
+    likeliest = sorted(candidates, key=lambda pair: (_bits(candidates[pair]), -(candidates[pair].cosine or 0), pair))
+    progress.start("comparing likely copies", len(likeliest))
+    found, fresh = [], False
+    for first, second in likeliest:
+        candidate = candidates[(first, second)]
+        turn = (candidate.cosine or 0.0) >= TURN_FROM
+        key = f"{pictures[first].file_sha256[:24]} {pictures[second].file_sha256[:24]} {turn:d}"
+        row = known.get(key)
+        if row is None:
+            fresh = True
+            row = known[key] = _compared(squares, first, second, turn=turn)
+        if row["agreement"] >= KIN_FROM:
+            found.append(Copy(first, second, _alignment(row), candidate.bits, candidate.cosine))
+        progress.advance()
+    if fresh:
+        store.write(known)
+    return sorted(found, key=lambda pair: (pair.first, pair.second))
+
+
+def _bits(candidate: _Candidate) -> int:
+    return 64 if candidate.bits is None else candidate.bits
+
+
+def _compared(squares: "_Squares", first: int, second: int, *, turn: bool) -> np.void:
+    row = blank_row(RECORD)
+    one, two = squares.of(first), squares.of(second)
+    if one is not None and two is not None:
+        found = align(one, two, turn=turn)
+        row["correlation"], row["agreement"], row["area"] = found.correlation, found.agreement, found.area
+        row["inside"] = ("", "first", "second").index(found.inside)
+        row["orientation"], row["angle"] = found.orientation, found.angle
+    return row
+
+
+def _alignment(row: np.void) -> Alignment:
+    return Alignment(
+        correlation=float(row["correlation"]),
+        agreement=float(row["agreement"]),
+        area=float(row["area"]),
+        inside=("", "first", "second")[int(row["inside"])],
+        orientation=int(row["orientation"]),
+        angle=int(row["angle"]),
+    )
+
+
+class _Squares:
+    """Grey squares of pictures, opened when first asked for; 4 KiB each."""
+
+    def __init__(self, pictures: Sequence[Picture]) -> None:
+        self._pictures = pictures
+        self._known: dict[int, Grey | None] = {}
+
+    def of(self, index: int) -> Grey | None:
+        """Return the square of a picture, None where the file cannot be read."""
+        if index not in self._known:
+            try:
+                self._known[index] = grey_square(open_picture(self._pictures[index].path, longest=64))
+            except UnreadablePictureError:
+                self._known[index] = None
+        return self._known[index]
