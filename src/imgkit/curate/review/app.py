@@ -1,0 +1,241 @@
+"""The addresses of the page and what each answers."""
+
+import asyncio
+import hashlib
+import mimetypes
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final, TypeVar
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from imgkit.curate.review.desk import Desk
+from imgkit.curate.review.evidence import evidence
+from imgkit.curate.review.guard import MAX_BODY_BYTES, App, Guard, Rules
+from imgkit.curate.review.prints import THUMB_SIZES, Prints
+from imgkit.curate.review.wire import MalformedError, actions_from, object_from, text_from
+from imgkit.errors import ImgkitError
+
+T = TypeVar("T")
+
+PICTURES_FOREVER: Final = "private, max-age=31536000, immutable"
+_MOST_ITEMS_AT_ONCE: Final = 64
+_LONGEST_LABEL: Final = 80
+# the tables of some systems say text/plain for scripts, which a browser then refuses to run
+_TYPES: Final = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What the page needs to know besides the pictures, and what it may start.
+
+    ``project`` names the data folder, so that what one page did not send yet never reaches another folder. ``finish``
+    writes the curated set and returns what to tell; ``stop`` ends the server.
+    """
+
+    desk: Desk
+    prints: Prints
+    rules: Rules
+    project: str
+    title: str
+    keys: Mapping[str, tuple[str, ...]]
+    finish: Callable[[], dict[str, object]]
+    stop: Callable[[], None]
+    seed: Callable[[], int]
+
+
+def build(session: Session) -> App:
+    """Return the application of one review."""
+    return Guard(Page(session).app(), session.rules)
+
+
+class Page:
+    """Handlers. Everything that waits for the disk or for a decoder runs in threads, decisions in one of their own."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._static = static_files()
+        self._version = fingerprint(self._static)
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="decisions")
+        self._readers = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="pictures")
+
+    def app(self) -> Starlette:
+        """Return the routes."""
+        return Starlette(
+            routes=[
+                Route("/", self.index),
+                Route("/static/{version}/{name}", self.static),
+                Route("/api/set", self.listing),
+                Route("/api/state", self.state),
+                Route("/api/history", self.history),
+                Route("/api/changes", self.changes),
+                Route("/api/items", self.items),
+                Route("/thumb/{image_id}/{size:int}", self.thumb),
+                Route("/view/{image_id}", self.view),
+                Route("/zoom/{image_id}", self.zoom),
+                Route("/api/actions", self.actions, methods=["POST"]),
+                Route("/api/labels", self.add_label, methods=["POST"]),
+                Route("/api/audit", self.start_audit, methods=["POST"]),
+                Route("/api/finish", self.finish, methods=["POST"]),
+                Route("/api/quit", self.quit, methods=["POST"]),
+            ],
+            exception_handlers={MalformedError: _malformed, ImgkitError: _sentence},
+        )
+
+    async def _write(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
+
+    async def _read(self, work: Callable[..., T], *arguments: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work, *arguments)
+
+    # the page
+
+    async def index(self, request: Request) -> Response:
+        """The page itself; a right token in the address becomes a cookie, and the page takes it out of the address."""
+        html = self._static["index.html"].replace(b"{{static}}", f"/static/{self._version}".encode())
+        response = Response(html, media_type="text/html; charset=utf-8")
+        if "t" in request.query_params:
+            rules = self._session.rules
+            response.set_cookie(rules.cookie, rules.token, httponly=True, samesite="strict", path="/")
+        return response
+
+    async def static(self, request: Request) -> Response:
+        """A script or style of the page, for ever under the address of its version."""
+        name = request.path_params["name"]
+        if request.path_params["version"] != self._version or name not in self._static or name == "index.html":
+            return PlainTextResponse("not here", 404)
+        kind = _TYPES.get(name.rpartition(".")[2]) or mimetypes.guess_type(name)[0]
+        return Response(self._static[name], media_type=kind, headers={"cache-control": PICTURES_FOREVER})
+
+    # reading
+
+    async def listing(self, request: Request) -> Response:
+        """All pictures as columns."""
+        listing = self._session.desk.listing
+        tag = f'"{listing.revision}"'
+        headers = {"etag": tag, "cache-control": "private, no-cache"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(listing.columns, media_type="application/json", headers=headers)
+
+    async def state(self, request: Request) -> Response:
+        """What is in force, the history, the audit; and what the page needs once: its keys and its key for writing."""
+        state = await self._write(self._session.desk.state)
+        return JSONResponse(
+            {
+                **state,
+                "project": self._session.project,
+                "title": self._session.title,
+                "keys": dict(self._session.keys),
+                "write_key": self._session.rules.write_key,
+            }
+        )
+
+    async def history(self, request: Request) -> Response:
+        """Older actions, for undoing further back."""
+        skip = request.query_params.get("skip", "0")
+        if not skip.isascii() or not skip.isdigit() or len(skip) > 9:
+            raise MalformedError("skip")
+        return JSONResponse(await self._write(lambda: self._session.desk.history(skip=int(skip))))
+
+    async def changes(self, request: Request) -> Response:
+        """What happened in another window since a revision."""
+        return JSONResponse(await self._write(self._session.desk.changes, request.query_params.get("since", "")))
+
+    async def items(self, request: Request) -> Response:
+        """The evidence about some pictures; unknown ones are left out."""
+        listing = self._session.desk.listing
+        wanted = request.query_params.get("of", "").split(",")[:_MOST_ITEMS_AT_ONCE]
+        keys = [key for one in wanted if (key := listing.key_of(one)) is not None]
+        return JSONResponse({"items": [evidence(listing, key) for key in keys]})
+
+    async def thumb(self, request: Request) -> Response:
+        """A thumbnail."""
+        size = request.path_params["size"]
+        if size not in THUMB_SIZES:
+            return PlainTextResponse("not here", 404)
+        return await self._picture(request, lambda picture: self._session.prints.thumb(picture, size), "image/webp")
+
+    async def view(self, request: Request) -> Response:
+        """The picture as it would be trained on."""
+        return await self._picture(request, self._session.prints.view, "image/jpeg")
+
+    async def zoom(self, request: Request) -> Response:
+        """The original, re-encoded."""
+        return await self._picture(request, self._session.prints.zoom, "image/jpeg")
+
+    async def _picture(self, request: Request, make: Callable[..., bytes | None], kind: str) -> Response:
+        picture = self._session.desk.listing.by_id.get(request.path_params["image_id"])
+        data = await self._read(make, picture) if picture else None
+        if data is None:
+            return PlainTextResponse("no such picture", 404)
+        return Response(data, media_type=kind, headers={"cache-control": PICTURES_FOREVER})
+
+    # writing
+
+    async def actions(self, request: Request) -> Response:
+        """Write what a person did; durable before the answer leaves."""
+        return JSONResponse(await self._write(self._session.desk.take, actions_from(await _body(request))))
+
+    async def add_label(self, request: Request) -> Response:
+        """Make a label known and return its number."""
+        name = text_from(object_from(await _body(request)), "name", longest=_LONGEST_LABEL)
+        number = await self._write(self._session.desk.add_label, name)
+        listing = self._session.desk.listing
+        return JSONResponse({"number": number, "label": [listing.labels[number], listing.names[number]]})
+
+    async def start_audit(self, request: Request) -> Response:
+        """Draw a new sample."""
+        object_from(await _body(request))
+        seed = self._session.seed()
+        return JSONResponse(await self._write(lambda: self._session.desk.start_audit(seed=seed)))
+
+    async def finish(self, request: Request) -> Response:
+        """Write the curated set and the report."""
+        object_from(await _body(request))
+        told = await self._write(self._session.finish)
+        await self._write(self._session.desk.refresh)
+        return JSONResponse({**told, "listing": self._session.desk.listing.revision})
+
+    async def quit(self, request: Request) -> Response:
+        """End the server after this answer."""
+        object_from(await _body(request))
+        self._session.stop()
+        return JSONResponse({})
+
+
+async def _body(request: Request) -> bytes:
+    received = bytearray()
+    async for part in request.stream():
+        received += part
+        if len(received) > MAX_BODY_BYTES:  # the guard saw the announced length; this is what came
+            raise MalformedError("too long")
+    return bytes(received)
+
+
+async def _malformed(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(f"not understood: {error}\n", 400)
+
+
+async def _sentence(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 422)
+
+
+def static_files() -> dict[str, bytes]:
+    """Return the page's own files by name."""
+    folder = resources.files("imgkit.curate.review") / "static"
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def fingerprint(files: Mapping[str, bytes]) -> str:
+    """Return a name for this version of the page: another one when any byte differs."""
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,208 @@
+"""Serve the review page of a data folder until the person is done."""
+
+import contextlib
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+
+import uvicorn
+
+from imgkit.curate.review.access import (
+    LOOPBACK,
+    account_name,
+    can_open_browser,
+    derived,
+    last_server,
+    listen,
+    note_running,
+    open_browser,
+    rules_for,
+    token_of,
+)
+from imgkit.curate.review.app import Session, build
+from imgkit.curate.review.config import ReviewConfig
+from imgkit.curate.review.desk import Desk, Totals
+from imgkit.curate.review.keys import load_keys
+from imgkit.curate.review.listing import InSet
+from imgkit.curate.review.prints import Prints
+from imgkit.errors import LockedError
+from imgkit.manifest import DataFolder, Manifest, sole_owner
+from imgkit.progress import Progress, Silent
+
+Finish = Callable[[], Mapping[str, object]]
+"""Writes the curated set and the report; returns what the page shows: ``kept``, ``folder``, ``report``, ``next``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewReport:
+    """What a review came to: decisions in force, the audit, and what finishing told (empty if nothing had changed)."""
+
+    url: str
+    actions: int
+    totals: Totals
+    audit: Mapping[str, object] | None
+    finished: Mapping[str, object]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as values that JSON can hold; the address without its key."""
+        return {
+            "actions": self.actions,
+            "decisions": asdict(self.totals),
+            "audit": dict(self.audit) if self.audit else None,
+            "finished": dict(self.finished),
+        }
+
+
+def review(
+    config: ReviewConfig,
+    *,
+    in_set: InSet,
+    finish: Finish,
+    progress: Progress | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> ReviewReport:
+    """Serve the page until it is closed from the page or with Ctrl-C; every decision is on disk by then.
+
+    Args:
+        config: the data folder and how to serve it.
+        in_set: whether a picture that nobody decided about is in the curated set.
+        finish: called when the person finishes, and at the end when something was decided since.
+        progress: is told the address.
+        environ: tells whether a browser can be opened, and where a person's own keys are.
+
+    Raises:
+        UsageError: there is no manifest, no picture, a wrong keys file, or the port is taken.
+        LockedError: another review of the folder is running; the sentence has its address.
+    """
+    progress = progress or Silent()
+    keys = load_keys(environ)
+    with Manifest.open_existing(config.data) as manifest:
+        folder = manifest.folder
+        last = last_server(folder)
+        with _sole_review(folder, last):
+            progress.start("preparing the review page")
+            desk = Desk(manifest, reviewer=config.reviewer or account_name(), in_set=in_set)
+            finisher = _Finisher(desk, finish)
+            last_port = last.get("port")
+            sock = listen(config.port, last=last_port if isinstance(last_port, int) else None)
+            with contextlib.closing(sock):
+                url = _serve(sock, config, folder, desk, keys, finisher, progress, environ)
+            if finisher.is_due():
+                progress.start("writing the curated set")
+                finisher()
+            return ReviewReport(
+                url=url,
+                actions=desk.actions_taken,
+                totals=desk.totals(),
+                audit=desk.audit_result(),
+                finished=finisher.told,
+            )
+
+
+class _Finisher:
+    """Calls ``finish`` and remembers up to which decision."""
+
+    def __init__(self, desk: Desk, finish: Finish) -> None:
+        self._desk = desk
+        self._finish = finish
+        self._at = desk.revision
+        self.told: Mapping[str, object] = {}
+
+    def is_due(self) -> bool:
+        """Return whether anything was decided since the last time, or since the start."""
+        return self._desk.revision != self._at
+
+    def __call__(self) -> dict[str, object]:
+        """Write the curated set and return what to tell."""
+        revision = self._desk.revision
+        self.told = self._finish()
+        self._at = revision
+        return dict(self.told)
+
+
+class _Server(uvicorn.Server):
+    """A server that says when it can be reached."""
+
+    def __init__(self, config: uvicorn.Config, on_start: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = on_start
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, then say so."""
+        await super().startup(sockets)
+        self._on_start()
+
+    def stop(self) -> None:
+        """End after the answers in hand."""
+        self.should_exit = True
+
+
+def _serve(
+    sock: socket.socket,
+    config: ReviewConfig,
+    folder: DataFolder,
+    desk: Desk,
+    keys: Mapping[str, tuple[str, ...]],
+    finish: Callable[[], dict[str, object]],
+    progress: Progress,
+    environ: Mapping[str, str],
+) -> str:
+    port, token = int(sock.getsockname()[1]), token_of(folder)
+    url = f"http://{LOOPBACK}:{port}/?t={token}"
+    session = Session(
+        desk=desk,
+        prints=Prints(folder),
+        rules=rules_for(token, port),
+        project=derived(token, "project")[:12],
+        title=config.data.resolve().name,
+        keys=keys,
+        finish=finish,
+        stop=lambda: server.stop(),
+        seed=lambda: secrets.randbits(32),
+    )
+    settings = uvicorn.Config(
+        build(session),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=3,
+    )
+    server = _Server(settings, lambda: _announce(config, folder, url, port, progress, environ))
+    try:
+        server.run(sockets=[sock])
+    except KeyboardInterrupt:
+        pass  # the usual way to end; the server has closed and nothing is at risk
+    finally:
+        (folder.review / "open.html").unlink(missing_ok=True)
+    return url
+
+
+def _announce(
+    config: ReviewConfig, folder: DataFolder, url: str, port: int, progress: Progress, environ: Mapping[str, str]
+) -> None:
+    note_running(folder, port=port, url=url)
+    progress.say(f"Review page: {url}")
+    if config.open_browser and can_open_browser(environ, system=sys.platform):
+        open_browser(folder, url)
+    elif environ.get("SSH_CONNECTION"):
+        progress.say(f"From your own machine: ssh -N -L {port}:{LOOPBACK}:{port} {socket.gethostname()}")
+    progress.say("Decisions are saved as you make them. Ctrl-C ends the review and writes the curated set.")
+
+
+@contextlib.contextmanager
+def _sole_review(folder: DataFolder, last: Mapping[str, object]) -> Iterator[None]:
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(sole_owner(folder.locks, "review"))
+        except LockedError as error:
+            raise LockedError(f"{error} Its page: {last.get('url', 'not ready yet')}") from error
+        yield
