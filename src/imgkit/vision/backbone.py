@@ -81,7 +81,7 @@ class Backbone:
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
         small = image.resize((form.size, form.size), _RESAMPLING[form.interpolation], box=box, reducing_gap=3.0)
-        return np.asarray(small)
+        return np.array(small)
 
     def features(self, pixels: Pixels) -> Floats:
         """Return the (N, D) features of (N, S, S, 3) prepared pictures."""

@@ -68,13 +68,12 @@ class FeatureStore:
         try:
             entries = np.frombuffer(_whole(index_file.read_bytes(), _ENTRY.itemsize), _ENTRY)
             rows_file = index_file.with_suffix(".rows")
-            if not len(entries) or rows_file.stat().st_size < 4 * self.dimension:
+            count = min(len(entries), rows_file.stat().st_size // (4 * self.dimension))
+            if not count:
                 return {}
-            mapped = np.memmap(rows_file, "<f4", "r")
+            rows = np.memmap(rows_file, "<f4", "r", shape=(count, self.dimension))
         except (OSError, ValueError):  # deleted meanwhile, or not readable: a cache may be missing
             return {}
-        count = min(len(entries), mapped.size // self.dimension)
-        rows = mapped[: count * self.dimension].reshape(count, self.dimension)
         found: dict[str, Floats] = {}
         for place, (content, checksum, magic) in enumerate(entries[:count].tolist()):
             name = wanted.get(content)

@@ -11,14 +11,15 @@ from scipy.optimize import minimize_scalar
 
 from imgkit.vision.folds import Integers, grouped_folds
 
-STRENGTHS: Final = (0.001, 0.01, 0.1, 1.0)
-"""Inverse regularisation to choose from: scikit-learn's C of a logistic regression on standardised features."""
+STRENGTHS: Final = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
+"""Inverse regularisation to choose from, rising: the C of a logistic regression on standardised features."""
 
 _FOLDS: Final = 5
 _ITERATIONS: Final = 100
 _GRADIENT_TOLERANCE: Final = 1e-5
 _IMBALANCE: Final = 3.0  # largest label by smallest; above it all labels weigh alike
 _REPEATED_BELOW: Final = 2000  # pictures; below it the folds are drawn twice and averaged
+_MANY: Final = 5000  # pictures; from here on one fold is enough to choose the strength by
 _KNN_BLOCK: Final = 1024  # rows of similarities at a time: 0.4 GB for 100,000 pictures
 
 Floats = npt.NDArray[np.float32]
@@ -30,13 +31,15 @@ class Probe:
     """A multinomial logistic regression: logits = features @ weights.T + bias.
 
     ``weights`` (K, D) and ``bias`` (K,) apply to raw features, so that they can become the head of the network.
-    ``strength`` is the inverse regularisation that was chosen, ``classes`` are the K labels in sorted order.
+    ``classes`` are the K labels in sorted order. ``strength`` is the inverse regularisation that was chosen;
+    ``temperature`` has already divided weights and bias, so that probabilities on new pictures are about right.
     """
 
     classes: tuple[str, ...]
     weights: Floats
     bias: Floats
     strength: float
+    temperature: float
 
     def logits(self, features: Floats) -> Floats:
         """Return the (N, K) logits of (N, D) features."""
@@ -44,7 +47,7 @@ class Probe:
         return logits
 
     def probabilities(self, features: Floats) -> Doubles:
-        """Return the (N, K) probabilities, not calibrated."""
+        """Return the (N, K) probabilities of (N, D) features."""
         return softmax(self.logits(features))
 
 
@@ -55,26 +58,30 @@ def fit_probe(
     *,
     strength: float | None = None,
     seed: int = 0,
+    device: torch.device | str = "cpu",
 ) -> Probe:
     """Fit a probe on all the pictures.
 
     Args:
         features: (N, D).
         labels: N labels, at least two different ones.
-        groups: N names; pictures with one name stay together while the strength is chosen. None: all alone.
-        strength: inverse regularisation; None chooses from ``STRENGTHS`` by grouped cross-validation.
+        groups: N names; pictures with one name stay together while strength and temperature are chosen. None: all
+            alone.
+        strength: inverse regularisation; None chooses from ``STRENGTHS`` by cross-validation, and the temperature too.
         seed: of the folds.
+        device: where to compute.
 
     Raises:
         ValueError: fewer than two labels, or lengths that differ.
     """
     classes, codes = encode(labels, len(features))
+    scale = 1.0
     if strength is None:
         folds = grouped_folds(labels, groups or [""] * len(labels), k=_FOLDS, seed=seed)
-        held_out = _held_out_logits(features, codes, folds, classes=len(classes))
-        strength = STRENGTHS[_best(held_out, codes)]
-    weights, bias = _fit(features, codes, (strength,), classes=len(classes))[0]
-    return Probe(classes, weights, bias, strength)
+        validated = _cross_validate(features, codes, folds, classes=len(classes), device=device)
+        strength, scale = validated.strength, temperature(validated.logits, codes)
+    weights, bias = _Fit(features, codes, classes=len(classes), device=device).at(strength)
+    return Probe(classes, weights / np.float32(scale), bias / np.float32(scale), strength, scale)
 
 
 def out_of_fold(
@@ -85,6 +92,7 @@ def out_of_fold(
     folds: int = _FOLDS,
     seed: int = 0,
     repeats: int | None = None,
+    device: torch.device | str = "cpu",
 ) -> Doubles:
     """Return for each picture the (N, K) probabilities by a probe that has seen neither it nor its group.
 
@@ -98,6 +106,7 @@ def out_of_fold(
         folds: number of folds.
         seed: of the folds.
         repeats: how often to draw folds and average; None draws twice below 2,000 pictures, where chance counts.
+        device: where to compute.
 
     Raises:
         ValueError: fewer than two labels, or lengths that differ.
@@ -107,8 +116,7 @@ def out_of_fold(
     total = np.zeros((len(codes), len(classes)))
     for repeat in range(repeats):
         numbers = grouped_folds(labels, groups, k=folds, seed=seed + 7919 * repeat)
-        held_out = _held_out_logits(features, codes, numbers, classes=len(classes))
-        logits = held_out[_best(held_out, codes)]
+        logits = _cross_validate(features, codes, numbers, classes=len(classes), device=device).logits
         total += softmax(logits / temperature(logits, codes))
     return total / repeats
 
@@ -175,35 +183,64 @@ def unit_rows(features: Floats) -> Floats:
     return rows
 
 
-def _held_out_logits(features: Floats, codes: Integers, folds: Integers, *, classes: int) -> Floats:
-    """(S, N, K) logits: for each strength, of each picture by the probe of the other folds."""
-    logits = np.zeros((len(STRENGTHS), len(codes), classes), np.float32)
-    for fold in np.unique(folds):
-        held = folds == fold
-        for place, (weights, bias) in enumerate(_fit(features[~held], codes[~held], STRENGTHS, classes=classes)):
-            logits[place, held] = features[held] @ weights.T + bias
+@dataclass(frozen=True, slots=True)
+class _Validated:
+    """The best strength, its loss at its best temperature, and the (N, K) held-out logits (of all folds at the end)."""
+
+    strength: float
+    loss: float
+    logits: Floats
+
+
+def _cross_validate(
+    features: Floats, codes: Integers, folds: Integers, *, classes: int, device: torch.device | str
+) -> _Validated:
+    numbers = [int(number) for number in np.unique(folds)]
+    fits = {n: _Fit(features[folds != n], codes[folds != n], classes=classes, device=device) for n in numbers}
+    trial = numbers if len(codes) < _MANY else numbers[:1]
+    judged = np.isin(folds, trial)
+    best: _Validated | None = None
+    for strength in STRENGTHS:  # each fit starts from the one before, and most end early
+        logits = np.zeros((len(codes), classes), np.float32)
+        for number in trial:
+            logits[folds == number] = _apply(fits[number].at(strength), features[folds == number])
+        scaled = softmax(logits[judged] / temperature(logits[judged], codes[judged]))
+        loss = negative_log_likelihood(scaled, codes[judged])
+        if best is not None and loss > best.loss:
+            break
+        best = _Validated(strength, loss, logits)
+    assert best is not None
+    for number in numbers[len(trial) :]:
+        best.logits[folds == number] = _apply(fits[number].at(best.strength), features[folds == number])
+    return best
+
+
+def _apply(fitted: tuple[Floats, Floats], features: Floats) -> Floats:
+    weights, bias = fitted
+    logits: Floats = features @ weights.T + bias
     return logits
 
 
-def _best(held_out: Floats, codes: Integers) -> int:
-    losses = [negative_log_likelihood(softmax(logits), codes) for logits in held_out]
-    return int(np.argmin(losses))
+class _Fit:
+    """A regression on standardised features that goes on from where it was when the strength changes."""
 
+    def __init__(self, features: Floats, codes: Integers, *, classes: int, device: torch.device | str) -> None:
+        self._mean = features.mean(axis=0)
+        spread = features.std(axis=0)
+        self._spread: Floats = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
+        self._inputs = torch.from_numpy((features - self._mean) / self._spread).to(device)
+        self._targets = torch.from_numpy(codes).to(device)
+        self._importance = torch.from_numpy(_importance(codes, classes)).to(device)
+        self._weights = torch.zeros(classes, features.shape[1], device=device, requires_grad=True)
+        self._bias = torch.zeros(classes, device=device, requires_grad=True)
 
-def _fit(features: Floats, codes: Integers, strengths: Sequence[float], *, classes: int) -> list[tuple[Floats, Floats]]:
-    """Weights (K, D) and bias (K,) for raw features at each strength, each starting from the one before."""
-    mean, spread = features.mean(axis=0), features.std(axis=0)
-    spread = np.where(spread > 1e-6, spread, 1.0).astype(np.float32)
-    inputs, targets = torch.from_numpy((features - mean) / spread), torch.from_numpy(codes)
-    importance = torch.from_numpy(_importance(codes, classes))
-    weights = torch.zeros(classes, features.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
-    fitted = []
-    for strength in strengths:
-        _minimise(inputs, targets, importance, weights, bias, decay=1 / (strength * len(codes)))
-        scaled = weights.detach().numpy() / spread
-        fitted.append((scaled, bias.detach().numpy() - scaled @ mean))
-    return fitted
+    def at(self, strength: float) -> tuple[Floats, Floats]:
+        """Return weights (K, D) and bias (K,) for raw features."""
+        decay = 1 / (strength * len(self._targets))
+        _minimise(self._inputs, self._targets, self._importance, self._weights, self._bias, decay=decay)
+        weights = (self._weights.detach().cpu().numpy() / self._spread).astype(np.float32)
+        bias = (self._bias.detach().cpu().numpy() - weights @ self._mean).astype(np.float32)
+        return weights, bias
 
 
 def _minimise(

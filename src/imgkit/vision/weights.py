@@ -216,7 +216,7 @@ def _load(path: Path) -> StateDict:
     for wrapper in ("state_dict_ema", "state_dict", "model"):
         if isinstance(loaded, dict) and isinstance(loaded.get(wrapper), dict):
             loaded = loaded[wrapper]
-    state = {name: tensor for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
+    state = {name: tensor.contiguous() for name, tensor in loaded.items() if isinstance(tensor, torch.Tensor)}
     if not state:
         raise WeightsError(
             f"{path} holds no weights. Nothing was changed. Give another file.", code="weights.unreadable"

