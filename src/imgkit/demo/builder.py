@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from imgkit.demo.world import Drawing, Host, Kind, Listing, Picture, Topic, World
 
 ROBOTS = "User-agent: *\nDisallow: /private/\n"
@@ -30,11 +32,11 @@ ONLOOKERS_TITLE = "Banded snake beside the trail"
 
 
 class WorldBuilder:
-    """Collects pictures and gives each a rank: the order of adding is the order of every provider's answer.
+    """Collects pictures; the order of adding is the order of every provider's answer.
 
     Args:
         topics: labels and the phrases that find them.
-        hosts: image hosts; pictures are spread over them in turn.
+        hosts: image hosts; the pictures of a label are spread over them in turn.
         size: width and height in px of drawings that do not say otherwise.
         seed: of the world; the drawings' seeds follow from it.
     """
@@ -52,7 +54,6 @@ class WorldBuilder:
         self.size = size
         self.seed = seed
         self._pictures: list[Picture] = []
-        self._ranks: Counter[tuple[str, str]] = Counter()
         self._numbers: Counter[str] = Counter()
         self._listed: Counter[str] = Counter()
 
@@ -71,60 +72,76 @@ class WorldBuilder:
         copy_of: str = "",
         title: str = "",
         tags: Sequence[str] = (),
+        author: str = "Ada Example",
         license: str = "by",
         group: str = "",
     ) -> Picture:
-        """Add a picture listed under ``label``, showing ``shows`` (the label itself unless it says otherwise)."""
+        """Add a picture listed under ``label``, showing ``shows``: the label itself unless it says otherwise.
+
+        Returns:
+            the picture, as in the world but for its ranks, which ``build`` gives.
+        """
         shown = label if shows is None else shows
-        id = id or self._next_id(label if kind == "good" else kind)
         picture = Picture(
-            id=id,
+            id=id or self._next_id(label if kind == "good" else kind),
             kind=kind,
             label=shown,
             listed_as=label,
             drawing=drawing or self.drawing(shown or "chart"),
             host=host or self._next_host(label),
             path="",
-            listings=tuple(
-                Listing(provider=name, rank=self._rank(name, label), phrases=tuple(phrases)) for name in providers
-            ),
+            listings=tuple(Listing(provider=name, rank=0, phrases=tuple(phrases)) for name in providers),
             fault=fault,
             copy_of=copy_of,
             title=title or (TITLES.get(label, label) if shown == label else ONLOOKERS_TITLE),
             tags=tuple(tags),
+            author=author,
             license=license,
             group=group,
         )
         self._pictures.append(replace(picture, path=_path(picture)))
         return self._pictures[-1]
 
+    def exact_copy(
+        self, of: Picture, *, listed_as: str = "", providers: Sequence[str] = ("bing",), host: str = ""
+    ) -> Picture:
+        """Add another address with the same bytes."""
+        return self._copy(of, "exact_copy", of.drawing, listed_as=listed_as, providers=providers, host=host)
+
+    def near_copy(
+        self, of: Picture, change: str, *, listed_as: str = "", providers: Sequence[str] = ("bing",), host: str = ""
+    ) -> Picture:
+        """Add a changed copy: ``change`` is one of ``CHANGES`` in :mod:`imgkit.demo.copies`."""
+        drawing = replace(of.drawing, change=change)
+        return self._copy(of, "near_copy", drawing, listed_as=listed_as, providers=providers, host=host)
+
     def drawing(self, subject: str, *, size: tuple[int, int] | None = None) -> Drawing:
         """Return a drawing that no other picture of this world has."""
         width, height = size or self.size
         return Drawing(subject=subject, seed=self.seed * 100_000 + len(self._pictures) + 1, width=width, height=height)
 
-    def exact_copy(self, of: Picture, *, providers: Sequence[str] = ("bing",), listed_as: str = "") -> Picture:
-        """Add another address with the same bytes."""
+    def build(self, *, shuffle: bool = False) -> World:
+        """Return the world; ``shuffle`` mixes the ranks, the same way for the same seed."""
+        order = list(self._pictures)
+        if shuffle:
+            order = [order[place] for place in np.random.default_rng(self.seed).permutation(len(order))]
+        ranks: Counter[tuple[str, str]] = Counter()
+        ranked = []
+        for picture in order:
+            listings = []
+            for listing in picture.listings:
+                ranks[listing.provider, picture.listed_as] += 1
+                listings.append(replace(listing, rank=ranks[listing.provider, picture.listed_as]))
+            ranked.append(replace(picture, listings=tuple(listings)))
+        return World(topics=self.topics, hosts=self.hosts, pictures=tuple(ranked), seed=self.seed)
+
+    def _copy(
+        self, of: Picture, kind: Kind, drawing: Drawing, *, listed_as: str, providers: Sequence[str], host: str
+    ) -> Picture:
         label = listed_as or of.listed_as
         return self.add(
-            label, kind="exact_copy", shows=of.label, providers=providers, drawing=of.drawing, copy_of=of.id
+            label, kind=kind, shows=of.label, providers=providers, drawing=drawing, copy_of=of.id, host=host
         )
-
-    def near_copy(
-        self, of: Picture, change: str, *, providers: Sequence[str] = ("bing",), listed_as: str = ""
-    ) -> Picture:
-        """Add a changed copy: see ``CHANGES`` in :mod:`imgkit.demo.copies`."""
-        label = listed_as or of.listed_as
-        drawing = replace(of.drawing, change=change)
-        return self.add(label, kind="near_copy", shows=of.label, providers=providers, drawing=drawing, copy_of=of.id)
-
-    def build(self) -> World:
-        """Return the world."""
-        return World(topics=self.topics, hosts=self.hosts, pictures=tuple(self._pictures), seed=self.seed)
-
-    def _rank(self, provider: str, label: str) -> int:
-        self._ranks[provider, label] += 1
-        return self._ranks[provider, label]
 
     def _next_host(self, label: str) -> str:
         self._listed[label] += 1

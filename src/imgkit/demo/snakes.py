@@ -40,14 +40,14 @@ class Bands:
 def bands(label: str, rng: np.random.Generator) -> Bands:
     """Return a pattern of a kind of snake: the order is fixed, widths and number vary.
 
-    The rings between red and the other wide colour are the narrow ones in both kinds, so that the shares of the
-    colours say little and their order says it all.
+    The two rings between the wide bands are narrow, as in nature: the coral snake's are yellow, the king snake's
+    black. Number and width of the bands and all colours come from the same ranges for both.
     """
-    wide = np.array([rng.uniform(1.0, 1.5), 0, rng.uniform(0.75, 1.15), 0])
-    narrow = rng.uniform(0.38, 0.58)
+    wide = np.array([rng.uniform(1.0, 1.5), 0, rng.uniform(0.85, 1.25), 0])
+    narrow = rng.uniform(0.3, 0.46)
     widths = wide + np.array([0, narrow, 0, narrow])
     ends = np.cumsum(widths) / widths.sum()
-    return Bands(ORDERS[label], tuple(ends.tolist()), periods=rng.uniform(5.5, 10.0))
+    return Bands(ORDERS[label], tuple(ends.tolist()), periods=rng.uniform(4.5, 8.0))
 
 
 def colours_of(rng: np.random.Generator) -> npt.NDArray[np.float32]:
@@ -104,7 +104,7 @@ def body(label: str, rng: np.random.Generator, width: int, height: int) -> Body:
     """Return a snake of a kind, laid from tail to head so that coils lie over each other."""
     line = _resampled(pose(rng, width, height))
     steps = len(line)
-    girth = min(min(width, height) * rng.uniform(0.055, 0.085), steps / 24)
+    girth = min(min(width, height) * rng.uniform(0.065, 0.095), steps / 24)
     head = 2.6 * girth / steps
     along = np.linspace(0, 1, steps)  # 0 the tail, 1 the snout
     across = np.linspace(-1, 1, max(9, round(girth * 2.6)))
