@@ -3,6 +3,7 @@
 The words and their translation for Bing and Google are icrawler's.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
@@ -18,6 +19,9 @@ NAMES: Final[dict[str, str]] = {
     "people": "face, portrait",
 }
 """Name of a filter to the values that some service knows."""
+
+
+_MEASURE = re.compile(r"[>=]\d{1,5}x\d{1,5}|>\d{1,2}mp")
 
 
 class _Rules(Protocol):
@@ -64,6 +68,8 @@ def _translated(rules: _Rules, filters: Mapping[str, str]) -> list[str]:
 
 
 def _understood(rules: _Rules, name: str, value: str) -> bool:
+    if name == "size" and value[:1] in ("<", ">", "=") and not _MEASURE.fullmatch(value):
+        return False  # icrawler takes any text around an x
     try:
         rules.apply({name: value})
     except (KeyError, ValueError, TypeError, AssertionError):  # what icrawler's rules raise for a wrong value

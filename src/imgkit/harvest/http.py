@@ -46,7 +46,7 @@ class Session:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._session = _plain_session(config)
-        self._pause = 0.0 if is_loopback(ready.base) else provider.policy.pause_seconds
+        self._pause = pause_between(provider, ready)
         self._deadline = deadline
         self._clock = clock
         self._sleep = sleep
@@ -90,6 +90,13 @@ def open_fetch(provider: Provider, ready: Ready, config: HarvestConfig) -> Fetch
 def offline(request: Request) -> NoAnswer:
     """Answer every request with "no network"; for providers that read this machine."""
     return NoAnswer(reason="net.connect", detail="this provider uses no network")
+
+
+def pause_between(provider: Provider, ready: Ready) -> float:
+    """Return the seconds from an answer to the next request: the provider's policy, none for this machine."""
+    if is_loopback(ready.base):
+        return 0.0
+    return provider.policy.pause_seconds if ready.pause_seconds is None else ready.pause_seconds
 
 
 def is_loopback(base: str) -> bool:

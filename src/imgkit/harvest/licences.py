@@ -20,7 +20,7 @@ CODES: Final[dict[str, str]] = {
 """Code to written form, without a version. "any" and "" are no codes: they mean that nothing was asked for."""
 
 _ADDRESS = re.compile(r"creativecommons\.org/(?:licenses|publicdomain)/(?P<code>[a-z-]+)(?:/(?P<version>\d\.\d))?")
-_NAME = re.compile(r"^(?:cc[ -]?)?(?P<code>by(?:-(?:nc|nd|sa))*)(?:[ -](?P<version>\d\.\d))?\b")
+_NAME = re.compile(r"^(?:cc[ -]?)?(?P<code>by(?:-(?:nc|nd|sa))*)(?:[ -](?P<version>\d\.\d))?(?!-?[a-z])")
 _PUBLIC_DOMAIN = ("public domain", "publicdomain", "pdm", "pd-", "pd ", "public-domain")
 _ADDRESS_CODES = {"zero": "cc0", "mark": "pdm"}
 

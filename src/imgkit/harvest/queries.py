@@ -1,7 +1,7 @@
 """Read a queries file: which words to search for, and what their pictures are called."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,7 +10,7 @@ from imgkit.errors import UsageError
 from imgkit.harvest import excludes, licences
 from imgkit.harvest.labels import slug
 from imgkit.harvest.providers import PROVIDERS
-from imgkit.harvest.tabular import Row, Table, read_table
+from imgkit.harvest.tabular import Row, Table, read_table, renamed
 from imgkit.manifest.nouns import Query
 
 ALIASES: Final = {
@@ -60,7 +60,7 @@ def read_queries(path: Path) -> QueryFile:
     drafts: list[_Draft] = []
     notices: list[str] = []
     if "query" in columns:
-        drafts = [draft for row in _canonical(table) for draft in _drafts(row, path)]
+        drafts = [draft for row in table.rows for draft in _drafts(renamed(row, ALIASES), path)]
         notices += _unused_columns(columns)
     elif "searchterm" in columns:
         drafts = [_fastclass(row) for row in table.rows]
@@ -91,14 +91,11 @@ def _unusable(path: Path, problems: Sequence[str]) -> UsageError:
         return int(found[1]) if found else 0
 
     ordered = sorted(problems, key=line)
-    text = ordered[0] if len(ordered) == 1 else "".join(f"\n  {problem}" for problem in ordered)
-    gap = " " if len(ordered) == 1 else "\n"
-    return UsageError(f"{path}, {text}{gap}Nothing was changed. Correct this and run the same command again.")
-
-
-def _canonical(table: Table) -> Iterator[Row]:
-    for row in table.rows:
-        yield Row(line=row.line, cells={ALIASES.get(name, name): value for name, value in row.cells.items()})
+    fix = "Nothing was changed. Correct this and run the same command again."
+    if len(ordered) == 1:
+        return UsageError(f"{path}, {ordered[0]} {fix}")
+    lines = "".join(f"\n  {problem}" for problem in ordered)
+    return UsageError(f"{path} has {len(ordered)} problems:{lines}\n{fix}")
 
 
 def _unused_columns(columns: Sequence[str]) -> list[str]:
@@ -164,7 +161,7 @@ def _fastclass(row: Row) -> _Draft:
 def _addresses(table: Table, path: Path) -> list[_Draft]:
     """Make one query for each label of a list of addresses."""
     drafts: dict[str, _Draft] = {}
-    for row in _canonical(table):
+    for row in (renamed(row, ALIASES) for row in table.rows):
         name = row.cells.get("label", "") or path.stem
         query = Query(label=slug(name), name=name, text=str(path.resolve()), providers=("urls",))
         problem = () if query.label else (f"no folder can be named after '{name}'.",)

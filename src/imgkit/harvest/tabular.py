@@ -33,6 +33,15 @@ class Table:
     problems: tuple[str, ...] = ()
 
 
+def renamed(row: Row, aliases: Mapping[str, str]) -> Row:
+    """Return the row with its columns under their first names; of two columns of one name the filled one counts."""
+    cells: dict[str, str] = {}
+    for name, value in row.cells.items():
+        first = aliases.get(name, name)
+        cells[first] = value or cells.get(first, "")
+    return Row(line=row.line, cells=cells)
+
+
 def read_table(path: Path, known: Collection[str]) -> Table:
     """Read ``path``. ``known`` column names help to find the delimiter. Lines that start with ``#`` are comments.
 

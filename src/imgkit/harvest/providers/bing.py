@@ -95,16 +95,16 @@ def _with_hits(hits: list[Hit], mark: Bookmark) -> Page:
 
 
 def _without_hits(answer: Response, parser: "_Results", mark: Bookmark) -> Page:
-    if not answer.body.strip() or (parser.is_result_list and not parser.is_document):
-        if mark.page == 0:
-            return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
-        return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
     if parser.unreadable:
         return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
     if parser.is_document:
         detail = f"{TITLE} answered with its landing page instead of results: it keeps programs out"
         return Page(verdict="blocked", cursor=mark.as_json(), detail=detail)
-    return unknown_layout(answer, TITLE, mark.as_json())
+    if answer.body.strip() and not parser.is_result_list:
+        return unknown_layout(answer, TITLE, mark.as_json())
+    if mark.page == 0:
+        return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
+    return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
 
 
 def _proposal(hit: Hit, rank: int) -> Proposal:

@@ -58,7 +58,11 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
         return _failed(error, answer, mark)
     if not isinstance(body, dict) or not ({"query", "batchcomplete", "continue"} & set(body)):
         return unknown_layout(answer, TITLE, mark.as_json())
-    return _results(body, mark)
+    pages = _pages(body)
+    found = [hit for hit in pages if text(_info(hit), "url")]
+    if pages and not found:
+        return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
+    return _results(found, body, mark)
 
 
 def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
@@ -90,8 +94,7 @@ def _failed(error: Mapping[str, object], answer: Response, mark: Bookmark) -> Pa
     return Page(verdict=verdict, cursor=mark.as_json(), detail=detail)
 
 
-def _results(body: Mapping[str, object], mark: Bookmark) -> Page:
-    found = [hit for hit in _pages(body) if text(_info(hit), "url")]
+def _results(found: list[dict[str, object]], body: Mapping[str, object], mark: Bookmark) -> Page:
     new = [found[at] for at in mark.new([text(hit, "title") for hit in found])]
     proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
     offset = number(body, "continue", "gsroffset")

@@ -98,7 +98,10 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
         return _failed(answer, number(body, "code"), text(body, "message"), mark)
     if not isinstance(mapping(body, "photos").get("photo"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
-    return _results(body, mark)
+    photos = [photo for photo in objects(body, "photos", "photo") if text(photo, "id") and _addresses(photo)]
+    if items(body, "photos", "photo") and not photos:
+        return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
+    return _results(photos, number(body, "photos", "pages"), mark)
 
 
 def _arguments(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
@@ -141,8 +144,7 @@ def _failed(answer: Response, code: int | None, message: str, mark: Bookmark) ->
     return Page(verdict=verdict, cursor=cursor, detail=f"{TITLE}: {what} ({code}: {message})")
 
 
-def _results(body: object, mark: Bookmark) -> Page:
-    photos = [photo for photo in objects(body, "photos", "photo") if text(photo, "id") and _addresses(photo)]
+def _results(photos: list[dict[str, object]], pages: int | None, mark: Bookmark) -> Page:
     new = [photos[at] for at in mark.new([text(photo, "id") for photo in photos])]
     if not new and mark.given:
         return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
@@ -151,8 +153,7 @@ def _results(body: object, mark: Bookmark) -> Page:
     following = mark.after([text(photo, "id") for photo in new])
     if following.page * PAGE_SIZE >= MAX_RESULTS:
         return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
-    pages = number(body, "photos", "pages")
-    if pages is not None and following.page < pages and items(body, "photos", "photo"):
+    if pages is not None and following.page < pages and photos:
         return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
     if not following.given:
         return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")

@@ -62,7 +62,10 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
-    return _results(body, mark)
+    hits = [pair for occurrence in objects(body, "results") for pair in _photos(occurrence)]
+    if body["results"] and not hits:
+        return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
+    return _results(hits, body, mark)
 
 
 def _taxon(query: SearchQuery, mark: Bookmark, fetch: Fetch, ready: Ready) -> Bookmark | Page:
@@ -79,8 +82,9 @@ def _taxon(query: SearchQuery, mark: Bookmark, fetch: Fetch, ready: Ready) -> Bo
     return Bookmark(facts={"taxon": key})
 
 
-def _results(body: Mapping[str, object], mark: Bookmark) -> Page:
-    hits = [pair for occurrence in objects(body, "results") for pair in _photos(occurrence)]
+def _results(
+    hits: list[tuple[dict[str, object], dict[str, object]]], body: Mapping[str, object], mark: Bookmark
+) -> Page:
     new = [hits[at] for at in mark.new([_address(media) for _, media in hits])]
     proposals = tuple(
         _proposal(occurrence, media, mark.given + rank) for rank, (occurrence, media) in enumerate(new, start=1)
@@ -132,5 +136,6 @@ PROVIDER: Final = Provider(
     homes={VARIABLE: HOME},
     page_size=PAGE_SIZE,
     max_results=MAX_OFFSET * PHOTOS_PER_OCCURRENCE,
+    lookups="name",
     policy=HostPolicy(pause_seconds=1.0, quota="one request a second"),
 )

@@ -1,6 +1,7 @@
 """Google image search: the official API with a key, else one honest attempt that says when it is walled."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from imgkit.harvest import excludes, filters
@@ -42,7 +43,12 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
             how_to_fix="set both to use Google's official API, or neither",
         )
     if key:
-        return ready_at(environ, API_VARIABLE, API_HOME, note="official API with your key", key=key, engine=engine)
+        note = "official API with your key; beyond 100 requests a day $5 for 1,000"
+        ready = ready_at(environ, API_VARIABLE, API_HOME, note=note, key=key, engine=engine)
+        if isinstance(ready, Missing):
+            return ready
+        size, most = google_api.PAGE_SIZE, google_api.MAX_RESULTS
+        return replace(ready, page_size=size, max_results=most, calls_per_day=100)
     return ready_at(environ, VARIABLE, HOME, note="without a key: one plain attempt, usually refused")
 
 
@@ -160,7 +166,5 @@ PROVIDER: Final = Provider(
     negates=True,
     licensed=False,
     filters=frozenset({"size", "color", "type", "license", "date", "safe", "language"}),
-    policy=HostPolicy(
-        pause_seconds=2.0, quota="without a key one attempt; with a key 100 requests a day free, 10 results each"
-    ),
+    policy=HostPolicy(pause_seconds=2.0, quota="without a key one attempt"),
 )

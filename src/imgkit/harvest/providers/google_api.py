@@ -49,7 +49,10 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     body = json_body(answer)
     if not isinstance(body, dict) or not ({"items", "searchInformation", "queries"} & set(body)):
         return unknown_layout(answer, TITLE, mark.as_json())
-    return _results(body, mark)
+    found = [hit for hit in objects(body, "items") if text(hit, "link")]
+    if "items" in body and not found:
+        return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
+    return _results(found, body, mark)
 
 
 def _params(query: SearchQuery, mark: Bookmark, ready: Ready) -> dict[str, str]:
@@ -89,8 +92,7 @@ def _refused(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
     return None
 
 
-def _results(body: Mapping[str, object], mark: Bookmark) -> Page:
-    found = [hit for hit in objects(body, "items") if text(hit, "link")]
+def _results(found: list[dict[str, object]], body: Mapping[str, object], mark: Bookmark) -> Page:
     new = [found[place] for place in mark.new([text(hit, "link") for hit in found])]
     proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
     following = mark.after([proposal.url for proposal in proposals])

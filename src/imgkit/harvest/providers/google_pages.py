@@ -20,6 +20,7 @@ _PAIR = re.compile(
     r'\["(?P<url>https?://[^"]+)",(?P<height>\d{1,6}),(?P<width>\d{1,6})\]'
 )
 """A thumbnail followed by its original, in the data arrays of a page."""
+_WHOLE = re.compile(r"https?://[^\s\"'<>\\{}|^`\ud800-\udfff]{4,2000}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,4 +111,4 @@ def _from_arrays(body: str) -> list[Hit]:
 def _is_whole(url: str) -> bool:
     host = host_of(url)
     is_google = host in GOOGLE_HOSTS or host.endswith(tuple(f".{name}" for name in GOOGLE_HOSTS))
-    return bool(host) and not is_google and re.fullmatch(r"https?://[^\s\"'<>\\{}|^`\ud800-\udfff]{4,2000}", url) is not None
+    return bool(host) and not is_google and _WHOLE.fullmatch(url) is not None

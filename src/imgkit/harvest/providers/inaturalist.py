@@ -59,7 +59,10 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
-    return _results(body, query, mark)
+    observations = objects(body, "results")
+    if body["results"] and not any(text(photo, "url") for one in observations for photo in objects(one, "photos")):
+        return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
+    return _results(observations, query, mark)
 
 
 def sized(address: str, size: str) -> str:
@@ -131,8 +134,7 @@ def _licence_word(code: str) -> str:
     return f"cc-{code}" if code.startswith("by") else "pd" if code == "pdm" else code
 
 
-def _results(body: Mapping[str, object], query: SearchQuery, mark: Bookmark) -> Page:
-    observations = objects(body, "results")
+def _results(observations: list[dict[str, object]], query: SearchQuery, mark: Bookmark) -> Page:
     hits = [hit for observation in observations for hit in _photos(observation, query)]
     new = [hits[at] for at in mark.new([hit.url for hit in hits])]
     proposals = tuple(replace(hit, rank=mark.given + rank) for rank, hit in enumerate(new, start=1))
@@ -186,6 +188,7 @@ PROVIDER: Final = Provider(
     page_size=PAGE_SIZE,
     max_results=MAX_OBSERVATIONS * PHOTOS_PER_OBSERVATION,
     default="taxon",
+    lookups="name and excludes",
     policy=HostPolicy(
         pause_seconds=1.0, calls_per_day=10_000, quota="60 requests a minute and 10,000 a day; hundreds of photos"
     ),

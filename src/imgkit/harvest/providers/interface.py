@@ -148,12 +148,17 @@ class Ready:
     """The provider can be asked: at ``base``, with ``keys``. ``note`` says how, for the plan ("with your key").
 
     ``memory`` is what the provider remembers while the process lives, such as a token; it is never stored.
+    The numbers stand where this way of asking differs from the provider's.
     """
 
     base: str = ""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     note: str = ""
     memory: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
+    page_size: int | None = None
+    max_results: int | None = None
+    calls_per_day: int | None = None
+    pause_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +200,7 @@ class Provider:
         default: when it takes part without being named.
         needs_key: whether it cannot be asked without a key.
         negates: whether the service itself understands ``-word``.
+        lookups: names that take a call of their own before the first page, because they are looked up as taxa.
         local: whether the query's text is a path instead of words.
         licensed: whether it says the licence of each picture; where it does not, nothing of it can be kept when
             licences were asked for.
@@ -212,6 +218,7 @@ class Provider:
     default: DefaultRule = "named"
     needs_key: bool = False
     negates: bool = False
+    lookups: Literal["none", "name", "name and excludes"] = "none"
     local: bool = False
     licensed: bool = True
     filters: frozenset[FilterName] = frozenset()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ from imgkit.harvest.providers.interface import (
     Response,
     SearchQuery,
 )
-from imgkit.harvest.providers.json_fields import items, number, objects, positive, text
+from imgkit.harvest.providers.json_fields import number, objects, positive, text
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "Openverse"
@@ -57,7 +58,8 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
             how_to_fix="set both, or neither to search anonymously",
         )
     note = "with your client" if client else "anonymous"
-    return ready_at(environ, VARIABLE, HOME, note=note, client=client, secret=secret)
+    ready = ready_at(environ, VARIABLE, HOME, note=note, client=client, secret=secret)
+    return replace(ready, calls_per_day=10_000, pause_seconds=1.0) if client and isinstance(ready, Ready) else ready
 
 
 def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
@@ -78,7 +80,10 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
-    return _results(body, mark)
+    found = [hit for hit in objects(body, "results") if text(hit, "url")]
+    if body["results"] and not found:
+        return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
+    return _results(found, number(body, "page_count"), mark)
 
 
 def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
@@ -100,16 +105,14 @@ def _wanted(query: SearchQuery) -> list[str]:
     return [code for code in CODES if licences.allowed(code, query.licences)]
 
 
-def _results(body: Mapping[str, object], mark: Bookmark) -> Page:
-    found = [hit for hit in objects(body, "results") if text(hit, "url")]
-    if not items(body, "results"):
+def _results(found: list[dict[str, object]], pages: int | None, mark: Bookmark) -> Page:
+    if not found:
         if mark.page == 0:
             return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
         return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
     new = [found[at] for at in mark.new([text(hit, "url") for hit in found])]
     proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
     following = mark.after([proposal.url for proposal in proposals])
-    pages = number(body, "page_count")
     if following.page * PAGE_SIZE >= MAX_RESULTS:
         return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
     if pages is not None and following.page >= pages:
@@ -189,6 +192,6 @@ PROVIDER: Final = Provider(
     negates=True,
     filters=frozenset({"size", "type", "layout", "license", "safe"}),
     policy=HostPolicy(
-        pause_seconds=1.0, calls_per_day=200, quota="without a client 20 requests a minute and 200 a day"
+        pause_seconds=3.0, calls_per_day=200, quota="without a client 20 requests a minute and 200 a day"
     ),
 )

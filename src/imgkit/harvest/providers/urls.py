@@ -11,7 +11,7 @@ from imgkit.harvest.labels import slug
 from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.bookmark import Bookmark
 from imgkit.harvest.providers.interface import Fetch, HostPolicy, Missing, Page, Provider, Ready, SearchQuery
-from imgkit.harvest.tabular import Row, Table, read_table
+from imgkit.harvest.tabular import Row, Table, read_table, renamed
 from imgkit.manifest.nouns import Proposal
 
 PAGE_SIZE: Final = 500
@@ -46,7 +46,7 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
         table = read_table(path, {*COLUMNS, *ALIASES})
     except UsageError as error:
         return Page(verdict="unreachable", cursor=mark.as_json(), detail=str(error))
-    rows = [Row(line=row.line, cells=_canonical(row.cells)) for row in table.rows]
+    rows = [renamed(row, ALIASES) for row in table.rows]
     if not any("url" in row.cells for row in rows):
         return Page(verdict="schema_changed", cursor=mark.as_json(), detail=f"{path} has no column 'url'")
     mine = [row for row in rows if _belongs(row, query)]
@@ -60,10 +60,6 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     if following.given >= len(usable):
         return Page(verdict="end", proposals=proposals, detail=f"{len(usable)} addresses{left_out}")
     return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
-
-
-def _canonical(cells: Mapping[str, str]) -> dict[str, str]:
-    return {ALIASES.get(name, name): value for name, value in cells.items()}
 
 
 def _belongs(row: Row, query: SearchQuery) -> bool:

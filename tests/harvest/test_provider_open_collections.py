@@ -1,0 +1,307 @@
+"""Openverse, Wikimedia Commons, iNaturalist and GBIF: their layouts, limits and refusals."""
+
+import json
+
+import pytest
+from search_services import (
+    commons_page,
+    inaturalist,
+    inaturalist_observation,
+    inaturalist_photo,
+    ok,
+    openverse,
+    params,
+)
+
+from imgkit.harvest.providers import PROVIDERS
+from imgkit.harvest.providers.interface import Missing, Ready, Response, SearchQuery
+
+QUERY = SearchQuery(text="Micrurus fulvius", exclude=("toy",))
+OPENVERSE, COMMONS = PROVIDERS["openverse"], PROVIDERS["commons"]
+INATURALIST, GBIF = PROVIDERS["inaturalist"], PROVIDERS["gbif"]
+
+
+def search(provider, service, query=QUERY, environ=None):
+    ready = provider.check(environ or {})
+    assert isinstance(ready, Ready)
+    return list(provider.pages(query, None, service, ready))
+
+
+def asks(provider, service, query=QUERY, environ=None):
+    asked = []
+    pages = search(provider, lambda request: asked.append(request) or service(request), query, environ)
+    return pages, asked
+
+
+# Openverse
+
+
+def test_openverse_gives_240_results_in_pages_of_20_and_says_that_this_is_its_limit():
+    pages, asked = asks(OPENVERSE, lambda request: openverse(request, 10_000))
+
+    assert (sum(len(page.proposals) for page in pages), len(asked)) == (240, 12)
+    assert {request.params["page_size"] for request in asked} == {"20"}
+    assert (pages[-1].verdict, pages[-1].detail) == ("end", "Openverse gives at most 240 results")
+
+
+def test_openverse_nulls_are_absent_values():
+    hit = {
+        "url": "https://h.test/1.jpg",
+        "title": None,
+        "creator": None,
+        "height": None,
+        "tags": None,
+        "license": "cc0",
+    }
+
+    (page,) = search(OPENVERSE, lambda request: ok({"page_count": 1, "results": [hit]}))
+
+    (found,) = page.proposals
+    assert (found.title, found.author, found.tags, found.width, found.height) == ("", "", "", None, None)
+    assert found.license == "CC0"
+    assert found.license_url == "https://creativecommons.org/publicdomain/zero/1.0/"
+
+
+def test_openverse_is_asked_for_the_licences_and_sizes_that_are_wanted():
+    query = SearchQuery(text="x" * 300, licences=("by", "pdm"), filters={"size": "large", "layout": "wide"})
+
+    _, asked = asks(OPENVERSE, lambda request: openverse(request, 1), query)
+
+    sent = asked[0].params
+    assert (sent["license"], sent["size"], sent["aspect_ratio"], len(sent["q"])) == ("by,pdm", "large", "wide", 200)
+
+
+def test_openverse_is_not_asked_for_licences_that_it_does_not_have():
+    pages, asked = asks(OPENVERSE, lambda request: openverse(request, 1), SearchQuery(text="x", licences=("arr",)))
+
+    assert (pages[0].verdict, asked) == ("empty", [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict", "wait"),
+    [
+        pytest.param(
+            Response(status=429, body=b'{"detail":"Request was throttled. Expected available in 37 seconds."}'),
+            "throttled",
+            37.0,
+            id="429 that says when in a sentence",
+        ),
+        pytest.param(Response(status=429, headers={"retry-after": "5"}), "throttled", 5.0, id="429 with a header"),
+        pytest.param(
+            Response(status=401, body=b'{"detail":"page_size may not exceed 20"}'), "auth", None, id="401 with a reason"
+        ),
+        pytest.param(Response(status=400, body=b'{"detail":{}}'), "schema_changed", None, id="400: our request"),
+    ],
+)
+def test_openverse_refusals(answer, verdict, wait):
+    (page,) = search(OPENVERSE, lambda request: answer)
+
+    assert (page.verdict, page.retry_after) == (verdict, wait)
+
+
+def test_an_openverse_client_gets_one_token_and_sends_it_with_every_page():
+    environ = {"OPENVERSE_CLIENT_ID": "me", "OPENVERSE_CLIENT_SECRET": "shh"}
+
+    def service(request):
+        return ok({"access_token": "T"}) if "token" in request.url else openverse(request, 45)
+
+    pages, asked = asks(OPENVERSE, service, environ=environ)
+
+    assert [request.method for request in asked] == ["POST", "GET", "GET", "GET"]
+    assert params(asked[0])["grant_type"] == "client_credentials"
+    assert {request.headers["Authorization"] for request in asked[1:]} == {"Bearer T"}
+    assert len(pages) == 3
+
+
+def test_a_refused_openverse_client_is_named():
+    environ = {"OPENVERSE_CLIENT_ID": "me", "OPENVERSE_CLIENT_SECRET": "wrong"}
+
+    (page,) = search(OPENVERSE, lambda request: Response(status=401, body=b"{}"), environ=environ)
+
+    assert page.verdict == "auth"
+    assert "OPENVERSE_CLIENT_ID" in page.detail
+    assert isinstance(OPENVERSE.check({"OPENVERSE_CLIENT_ID": "me"}), Missing)
+
+
+# Wikimedia Commons
+
+
+def test_commons_takes_a_standard_thumbnail_and_keeps_the_original_as_fallback():
+    (page,) = search(COMMONS, lambda request: ok({"batchcomplete": True, "query": {"pages": [commons_page(1)]}}))
+
+    (found,) = page.proposals
+    assert found.url == "https://u.test/thumb/1/960px-1.jpg"
+    assert found.fallbacks == ("https://u.test/1.jpg",)
+    assert (found.author, found.title, found.tags) == ("Ada & Bob", "Snake 1.jpg", "Reptiles|Snakes")
+    assert (found.license, found.license_url) == ("CC BY-SA 4.0", "https://creativecommons.org/licenses/by-sa/4.0")
+
+
+def test_commons_files_come_in_the_order_of_their_index_from_either_form_of_the_answer():
+    pages = {"-7": commons_page(2), "12": commons_page(1), "3": {"title": "File:No info.jpg", "index": 3}}
+
+    (page,) = search(COMMONS, lambda request: ok({"query": {"pages": pages}}))
+
+    assert [found.page_url for found in page.proposals] == ["https://c.test/wiki/File:1", "https://c.test/wiki/File:2"]
+
+
+def test_commons_is_asked_for_bitmaps_at_960_pixels():
+    _, asked = asks(COMMONS, lambda request: ok({"batchcomplete": True}))
+
+    sent = asked[0].params
+    assert sent["gsrsearch"] == "filetype:bitmap Micrurus fulvius -toy"
+    assert (sent["iiurlwidth"], sent["gsrnamespace"], sent["gsroffset"]) == ("960", "6", "0")
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [
+        pytest.param({"batchcomplete": True}, "empty", id="no query key: no hits"),
+        pytest.param({"error": {"code": "ratelimited", "info": "slow down"}}, "throttled", id="a limit inside 200"),
+        pytest.param({"error": {"code": "maxlag", "info": "lagged"}}, "transient", id="busy"),
+        pytest.param({"error": {"code": "badvalue", "info": "x"}}, "schema_changed", id="an error of ours"),
+        pytest.param({"other": 1}, "schema_changed", id="no known layout"),
+    ],
+)
+def test_commons_answers_without_files(body, verdict):
+    (page,) = search(COMMONS, lambda request: ok(body))
+
+    assert page.verdict == verdict
+
+
+def test_commons_does_not_go_round_in_circles():
+    body = {"query": {"pages": [commons_page(1)]}, "continue": {"gsroffset": 50, "continue": "x"}}
+
+    pages = search(COMMONS, lambda request: ok(body))
+
+    assert [page.verdict for page in pages] == ["ok", "end"]
+
+
+# iNaturalist
+
+
+def observations(*results):
+    return lambda request: inaturalist(request, 0) if "taxa" in request.url else ok({"results": list(results)})
+
+
+def test_inaturalist_looks_up_the_taxon_once_and_the_excluded_taxa_too():
+    query = SearchQuery(text='"Micrurus fulvius" -toy', exclude=("toy", "king snakes"))
+
+    pages, asked = asks(INATURALIST, lambda request: inaturalist(request, 450), query)
+
+    assert [request.url.rpartition("/")[2] for request in asked] == ["taxa"] * 3 + ["observations"] * 3
+    assert asked[0].params["q"] == "Micrurus fulvius"
+    sent = asked[3].params
+    assert (sent["taxon_id"], sent["without_taxon_id"], sent["quality_grade"]) == ("30", "31", "research")
+    assert sum(len(page.proposals) for page in pages) == 450
+
+
+def test_a_query_that_is_no_taxon_is_empty_and_says_so():
+    (page,) = search(INATURALIST, lambda request: inaturalist(request, 5), SearchQuery(text="les paul guitar"))
+
+    assert page.verdict == "empty"
+    assert page.detail == "'les paul guitar' is not the name of a genus or species at iNaturalist"
+
+
+def test_an_observation_gives_two_photographs_of_one_group_in_the_size_that_is_needed():
+    photos = [inaturalist_photo(n) for n in (1, 2, 3)]
+
+    (page,) = search(INATURALIST, observations(inaturalist_observation(7, photos)))
+
+    assert [found.url for found in page.proposals] == [
+        "https://inaturalist-open-data.s3.amazonaws.com/photos/1/large.jpeg",
+        "https://inaturalist-open-data.s3.amazonaws.com/photos/2/large.jpeg",
+    ]
+    assert page.proposals[0].fallbacks == (
+        "https://inaturalist-open-data.s3.amazonaws.com/photos/1/original.jpeg",
+        "https://inaturalist-open-data.s3.amazonaws.com/photos/1/medium.jpeg",
+    )
+    assert {found.group for found in page.proposals} == {"inaturalist:7"}
+    assert page.proposals[0].title == "Micrurus fulvius"
+
+
+def test_a_photograph_without_an_open_licence_is_not_proposed():
+    photos = [inaturalist_photo(1, None), inaturalist_photo(2, "cc0"), {**inaturalist_photo(3), "hidden": True}]
+
+    (page,) = search(INATURALIST, observations(inaturalist_observation(7, photos)))
+
+    assert [(found.license, found.rank) for found in page.proposals] == [("CC0", 1)]
+
+
+def test_inaturalist_is_not_asked_beyond_its_ten_thousand():
+    pages, asked = asks(INATURALIST, lambda request: inaturalist(request, 50_000))
+
+    assert len([request for request in asked if "observations" in request.url]) == 50
+    assert pages[-1].verdict == "end"
+
+
+# GBIF
+
+
+def occurrences(*results):
+    def service(request):
+        if "match" in request.url:
+            return ok({"usageKey": 5, "matchType": "EXACT"})
+        return ok({"endOfRecords": True, "results": list(results)})
+
+    return service
+
+
+def media(address, **fields):
+    return {"type": "StillImage", "identifier": address, **fields}
+
+
+def test_gbif_asks_for_sightings_and_not_for_museum_scans():
+    _, asked = asks(GBIF, occurrences())
+
+    assert asked[1].params["basisOfRecord"] == "HUMAN_OBSERVATION"
+    assert (asked[1].params["taxonKey"], asked[1].params["limit"]) == ("5", "300")
+
+
+def test_inaturalist_photographs_at_gbif_get_the_address_and_group_that_inaturalist_gives_them():
+    address = "https://inaturalist-open-data.s3.amazonaws.com/photos/9/original.jpg"
+    page_url = "https://www.inaturalist.org/observations/7"
+    record = {"key": 1, "references": page_url, "license": "x", "media": [media(address)]}
+
+    (page,) = search(GBIF, occurrences(record))
+
+    (found,) = page.proposals
+    assert found.url == "https://inaturalist-open-data.s3.amazonaws.com/photos/9/large.jpg"
+    assert found.fallbacks == (address,)
+    assert (found.group, found.page_url) == ("inaturalist:7", page_url)
+
+
+def test_sounds_are_not_proposed_and_a_licence_address_is_written_out():
+    licence = "http://creativecommons.org/publicdomain/zero/1.0/legalcode"
+    record = {
+        "key": 3,
+        "media": [
+            {"type": "Sound", "identifier": "https://m.test/a.mp3"},
+            media("https://m.test/a.jpg", license=licence),
+        ],
+    }
+
+    (page,) = search(GBIF, occurrences(record))
+
+    (found,) = page.proposals
+    assert (found.license, found.license_url, found.group) == ("CC0 1.0", licence, "gbif:3")
+
+
+@pytest.mark.parametrize("match", ["NONE", "HIGHERRANK", "FUZZY"])
+def test_a_name_that_gbif_only_guesses_is_no_taxon(match):
+    (page,) = search(GBIF, lambda request: ok({"usageKey": 1, "matchType": match}))
+
+    assert page.verdict == "empty"
+
+
+def test_a_look_up_that_fails_can_be_repeated():
+    answers = [
+        Response(status=503),
+        ok({"matchType": "EXACT", "usageKey": 5}),
+        ok({"endOfRecords": True, "results": []}),
+    ]
+    ready = GBIF.check({})
+
+    (failed,) = GBIF.pages(QUERY, None, lambda request: answers.pop(0), ready)
+    (page,) = GBIF.pages(QUERY, json.loads(json.dumps(failed.cursor)), lambda request: answers.pop(0), ready)
+
+    assert (failed.verdict, page.verdict) == ("transient", "empty")

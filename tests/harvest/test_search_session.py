@@ -1,0 +1,223 @@
+"""The way to a search service: who we say we are, how long we wait, how much we read, where we are sent."""
+
+import gzip
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from imgkit.harvest.config import HarvestConfig, agent
+from imgkit.harvest.http import Session, is_loopback, open_fetch, pause_between
+from imgkit.harvest.providers import PROVIDERS
+from imgkit.harvest.providers.interface import NoAnswer, Ready, Request, Response
+
+BING = PROVIDERS["bing"]
+OK = b"HTTP/1.1 200 OK\r\nX-Name: Value\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+
+
+@contextmanager
+def server(*scripts):
+    """Answer one connection after the other: bytes are sent as they are, functions get the socket."""
+    seen = []
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def run():
+        for script in scripts:
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.settimeout(5)
+                    seen.append(connection.recv(65536))
+                    script(connection) if callable(script) else connection.sendall(script)
+            except OSError:
+                return
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", seen
+    finally:
+        with suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)  # wakes a thread that waits for a connection
+        listener.close()
+        thread.join(timeout=5)
+
+
+def get(base, *, config=None, deadline=5.0, **fields):
+    session = Session(BING, Ready(base=base), config or HarvestConfig(), deadline=deadline)
+    try:
+        return session(Request(url=f"{base}/x", **fields))
+    finally:
+        session.close()
+
+
+def test_an_answer_comes_with_status_body_and_lower_case_headers():
+    with server(OK) as (base, _):
+        answer = get(base)
+
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.body, answer.headers["x-name"]) == (200, b"hello", "Value")
+
+
+def test_we_say_who_we_are_and_nothing_of_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    (tmp_path / "netrc").write_text("default login me password s3cret")
+
+    with server(OK) as (base, seen):
+        get(base, params={"q": "r&b #1 ä"}, headers={"User-Agent": "Mozilla/5.0", "Accept-Language": "en"})
+
+    request = seen[0].decode()
+    assert request.startswith("GET /x?q=r%26b+%231+%C3%A4 HTTP/1.1\r\n")
+    assert "\r\nUser-Agent: imgkit/" in request
+    assert "Mozilla" not in request
+    assert "Authorization" not in request
+    assert "\r\nAccept-Language: en\r\n" in request
+
+
+def test_the_user_agent_names_version_project_and_contact():
+    assert agent(HarvestConfig(contact="me@x.test"), "1.2") == (
+        "imgkit/1.2 (+https://pypi.org/project/imgkit-datasets/; me@x.test)"
+    )
+    assert agent(HarvestConfig(user_agent="mine/1"), "1.2") == "mine/1"
+
+
+def test_a_form_is_posted():
+    with server(OK) as (base, seen):
+        get(base, method="POST", headers={"Content-Type": "application/x-www-form-urlencoded"}, body=b"a=1")
+
+    assert seen[0].startswith(b"POST /x HTTP/1.1\r\n")
+    assert seen[0].endswith(b"\r\n\r\na=1")
+
+
+def drip(connection):
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+    for _ in range(30):
+        connection.sendall(b"x")
+        time.sleep(0.05)
+
+
+def drip_headers(connection):
+    for _ in range(30):
+        connection.sendall(b"X: y\r\n" if _ else b"HTTP/1.1 200 OK\r\n")
+        time.sleep(0.05)
+
+
+BOMB = gzip.compress(bytes(64 * 1024 * 1024))
+GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        pytest.param(b"", "net.reset", id="closed without a word"),
+        pytest.param(b"nonsense\r\n\r\n", "net.reset", id="no HTTP"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", "net.short", id="cut off"),
+        pytest.param(GZIP % 5 + b"hello", "body.encoding_bomb", id="not the compression it says"),
+        pytest.param(GZIP % len(BOMB) + BOMB, "body.too_big", id="64 MiB in a few bytes"),
+        pytest.param(drip, "net.deadline", id="a body byte by byte"),
+        pytest.param(drip_headers, "net.deadline", id="headers without end"),
+        pytest.param(lambda connection: time.sleep(1), "net.deadline", id="silence"),
+    ],
+)
+def test_what_the_network_does_is_a_value_within_the_deadline(script, reason):
+    with server(script) as (base, _):
+        answer = get(base, deadline=0.5)
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        pytest.param("http://127.0.0.1:1", "net.connect", id="nobody listens"),
+        pytest.param("ftp://127.0.0.1", "net.scheme", id="not the web"),
+        pytest.param("http://[::1", "net.scheme", id="no address"),
+        pytest.param(f"http://{'a' * 70}.test", "net.scheme", id="no name"),
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_a_value_too(url, reason):
+    answer = get(url)
+
+    assert isinstance(answer, NoAnswer)
+    assert answer.reason == reason
+
+
+def moved(place):
+    return f"HTTP/1.1 302 Found\r\nLocation: {place}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+
+
+def test_a_redirect_within_the_host_is_followed():
+    with server(moved("/y?z=1"), OK) as (base, seen):
+        answer = get(base, params={"q": "1"})
+
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.url) == (200, f"{base}/y?z=1")
+    assert seen[1].startswith(b"GET /y?z=1 ")
+
+
+def test_a_redirect_to_another_host_or_port_is_returned_and_not_followed():
+    with server(OK) as (other, reached):
+        for place in (f"{other}/x", "http://169.254.169.254/latest", "//elsewhere.test/"):
+            with server(moved(place)) as (base, _):
+                answer = get(base)
+            assert isinstance(answer, Response)
+            assert (answer.status, answer.headers["location"]) == (302, place)
+        assert reached == []
+
+
+def test_a_redirect_in_circles_ends():
+    with server(*[moved("/x")] * 4) as (base, seen):
+        answer = get(base)
+
+    assert isinstance(answer, NoAnswer)
+    assert (answer.reason, len(seen)) == ("net.redirect", 4)
+
+
+def test_between_two_requests_the_pause_of_the_provider_is_kept():
+    now, slept = [100.0], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        now[0] += seconds
+
+    session = Session(
+        BING, Ready(base="https://b.test", pause_seconds=3.0), HarvestConfig(), clock=lambda: now[0], sleep=sleep
+    )
+    for _ in range(3):
+        session(Request(url="http://127.0.0.1:1/"))
+
+    assert slept == [3.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("provider", "base", "seconds"),
+    [
+        ("bing", "https://www.bing.com", 1.0),
+        ("openverse", "https://api.openverse.org", 3.0),
+        ("bing", "http://127.0.0.1:8080/mirror", 0.0),
+        ("bing", "http://localhost", 0.0),
+        ("bing", "http://[::1]:80", 0.0),
+        ("bing", "http://10.0.0.1", 1.0),
+        ("bing", "http://localhost.example.org", 1.0),
+    ],
+)
+def test_only_services_on_this_machine_get_no_pause(provider, base, seconds):
+    assert pause_between(PROVIDERS[provider], Ready(base=base)) == seconds
+    assert is_loopback(base) == (seconds == 0.0)
+
+
+def test_a_client_with_a_key_may_ask_faster():
+    state = PROVIDERS["openverse"].check({"OPENVERSE_CLIENT_ID": "a", "OPENVERSE_CLIENT_SECRET": "b"})
+
+    assert isinstance(state, Ready)
+    assert pause_between(PROVIDERS["openverse"], state) == 1.0
+
+
+def test_a_provider_of_this_machine_has_no_network():
+    answer = open_fetch(PROVIDERS["folder"], Ready(), HarvestConfig())(Request(url="http://127.0.0.1:1/"))
+
+    assert isinstance(answer, NoAnswer)
