@@ -197,3 +197,11 @@ def test_the_way_of_asking_decides_page_size_and_depth():
     assert (KEYED.page_size, KEYED.max_results, KEYED.calls_per_day) == (10, 100, 100)
     assert isinstance(PLAIN, Ready)
     assert PLAIN.page_size is None
+
+
+def test_the_next_page_starts_behind_the_results_that_were_shown():
+    page, _ = ask(page_text(JSON_LAYOUT))
+
+    _, request = ask(page_text(JS_WALL), cursor=page.cursor)
+
+    assert (request.params["start"], request.params["ijn"]) == ("1", "1")

@@ -75,7 +75,7 @@ def _request(query: SearchQuery, mark: Bookmark, ready: Ready) -> Request:
         "q": excludes.with_negations(query.text, query.exclude),
         "tbm": "isch",
         "ijn": str(mark.page),
-        "start": str(mark.page * PAGE_SIZE),
+        "start": mark.facts.get("shown", "0"),  # pages hold 100 results or 10, as Google likes
         "hl": query.language[:2],
         "safe": "active" if query.safe_search else "off",
     }
@@ -89,9 +89,10 @@ def _wall(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
     if not isinstance(answer, Response):
         return None
     for address in (answer.headers.get("location", "") if 300 <= answer.status < 400 else "", answer.url):
-        if host_of(address).startswith("consent."):
+        place = address.partition("?")[0]
+        if host_of(address).startswith("consent.") or "/consent.google." in place:
             return _consent(mark)
-        if host_of(address).startswith("sorry.") or "/sorry/" in address.partition("?")[0]:
+        if host_of(address).startswith("sorry.") or "/sorry/" in place:
             return _captcha(mark)
     return _captcha(mark) if answer.status == 429 else None
 
@@ -102,7 +103,7 @@ def _wall_in_body(body: str, mark: Bookmark) -> Page | None:
         return _captcha(mark)
     if "captcha" in low and "unusual traffic" in low:
         return _captcha(mark)
-    if "consent.google." in low and "<form" in low:
+    if "<form" in low and ("consent.google." in low or "before you continue to google" in low):
         return _consent(mark)
     if "enablejs" in low:
         detail = f"{TITLE} answered with a page that needs JavaScript instead of results. {NO_WAY}"
@@ -127,7 +128,8 @@ def _results(hits: list[Hit], mark: Bookmark) -> Page:
     if not new:
         return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
     proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
-    following = mark.after([hit.url for hit in new])
+    shown = int(mark.facts.get("shown", "0")) if mark.facts.get("shown", "0").isdecimal() else 0
+    following = mark.after([hit.url for hit in new], shown=str(shown + len(hits)))
     if following.given >= MAX_RESULTS:
         return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
     return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
@@ -151,7 +153,7 @@ def _without_hits(answer: Response, body: str, mark: Bookmark) -> Page:
         return unknown_layout(answer, TITLE, mark.as_json())
     if mark.given:
         return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
-    return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
+    return Page(verdict="empty", detail=f"{TITLE} answered with a page without a picture")
 
 
 PROVIDER: Final = Provider(
