@@ -10,11 +10,19 @@ import pytest
 
 from imgkit.harvest.config import HarvestConfig, agent
 from imgkit.harvest.http import Session, is_loopback, open_fetch, pause_between
+from imgkit.harvest.lookup import Lookup
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import NoAnswer, Ready, Request, Response
 
 BING = PROVIDERS["bing"]
 OK = b"HTTP/1.1 200 OK\r\nX-Name: Value\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
+
+
+def whole_request(connection):
+    data = b""
+    while b"\r\n\r\n" not in data or (data.startswith(b"POST") and data.endswith(b"\r\n\r\n")):
+        data += connection.recv(65536)
+    return data
 
 
 @contextmanager
@@ -29,7 +37,7 @@ def server(*scripts):
                 connection, _ = listener.accept()
                 with connection:
                     connection.settimeout(5)
-                    seen.append(connection.recv(65536))
+                    seen.append(whole_request(connection))
                     script(connection) if callable(script) else connection.sendall(script)
             except OSError:
                 return
@@ -119,7 +127,7 @@ GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n
         pytest.param(GZIP % len(BOMB) + BOMB, "body.too_big", id="64 MiB in a few bytes"),
         pytest.param(drip, "net.deadline", id="a body byte by byte"),
         pytest.param(drip_headers, "net.deadline", id="headers without end"),
-        pytest.param(lambda connection: time.sleep(1), "net.deadline", id="silence"),
+        pytest.param(lambda connection: time.sleep(1.5), "net.deadline", id="silence"),
     ],
 )
 def test_what_the_network_does_is_a_value_within_the_deadline(script, reason):
@@ -136,7 +144,7 @@ def test_what_the_network_does_is_a_value_within_the_deadline(script, reason):
         pytest.param("http://127.0.0.1:1", "net.connect", id="nobody listens"),
         pytest.param("ftp://127.0.0.1", "net.scheme", id="not the web"),
         pytest.param("http://[::1", "net.scheme", id="no address"),
-        pytest.param(f"http://{'a' * 70}.test", "net.scheme", id="no name"),
+        pytest.param(f"http://{'a' * 70}.test", "net.dns", id="no name"),
     ],
 )
 def test_an_address_that_cannot_be_asked_is_a_value_too(url, reason):
@@ -221,3 +229,17 @@ def test_a_provider_of_this_machine_has_no_network():
     answer = open_fetch(PROVIDERS["folder"], Ready(), HarvestConfig())(Request(url="http://127.0.0.1:1/"))
 
     assert isinstance(answer, NoAnswer)
+
+
+def test_a_name_that_does_not_resolve_is_said_soon_and_asked_again_later():
+    asked = []
+
+    def resolve(host):
+        asked.append(host)
+        raise OSError("no network")
+
+    session = Session(BING, Ready(base="http://127.0.0.1"), HarvestConfig(), lookup=Lookup(resolve))
+    answers = [session(Request(url="http://service.test/x")) for _ in range(2)]
+
+    assert {answer.reason for answer in answers} == {"net.dns"}
+    assert len(asked) == 4  # each lookup tries twice

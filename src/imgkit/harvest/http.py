@@ -6,7 +6,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Final
 from urllib.parse import urljoin, urlsplit
 
@@ -15,6 +14,7 @@ import urllib3
 
 import imgkit
 from imgkit.harvest.config import MIB, HarvestConfig, agent
+from imgkit.harvest.lookup import Lookup, LookupFailedError
 from imgkit.harvest.providers.answers import host_of
 from imgkit.harvest.providers.interface import Fetch, NoAnswer, Provider, Ready, Request, Response
 
@@ -42,12 +42,14 @@ class Session:
         config: HarvestConfig,
         *,
         deadline: float = DEADLINE_SECONDS,
+        lookup: Lookup | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._session = _plain_session(config)
         self._pause = pause_between(provider, ready)
         self._deadline = deadline
+        self._lookup = None if config.proxy else lookup or Lookup()
         self._clock = clock
         self._sleep = sleep
         self._lock = threading.Lock()
@@ -60,13 +62,26 @@ class Session:
             if wait > 0:
                 self._sleep(wait)
             try:
-                return self._within_deadline(request)
+                return self._unknown_name(request) or self._within_deadline(request)
             finally:
                 self._free_at = self._clock() + self._pause
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def _unknown_name(self, request: Request) -> NoAnswer | None:
+        """Look the name up first: without a network the system may take much longer to say so than we should wait."""
+        host = host_of(request.url)
+        if self._lookup is None or not host or _is_address(host):
+            return None
+        try:
+            self._lookup(host)
+        except LookupFailedError as error:
+            logger.debug("%s", error)
+            self._lookup.forget_failures()
+            return NoAnswer(reason="net.dns", detail=f"{host}: {PHRASES['net.dns']}")
+        return None
 
     def _within_deadline(self, request: Request) -> Response | NoAnswer:
         """Run the request beside us: resolving a name or waiting for slow headers cannot be cut short otherwise."""
@@ -104,9 +119,15 @@ def is_loopback(base: str) -> bool:
     host = host_of(base)
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    with suppress(ValueError):
-        return ipaddress.ip_address(host).is_loopback
-    return False
+    return _is_address(host) and ipaddress.ip_address(host).is_loopback
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain_session(config: HarvestConfig) -> requests.Session:
@@ -221,10 +242,10 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _detail(error: BaseException, request: Request) -> str:
     host = host_of(request.url) or request.url
-    return f"{host}: {_PHRASES.get(_reason(error), type(error).__name__)}"
+    return f"{host}: {PHRASES.get(_reason(error), type(error).__name__)}"
 
 
-_PHRASES: Final[dict[str, str]] = {
+PHRASES: Final[dict[str, str]] = {
     "net.dns": "the name does not resolve",
     "net.connect": "no connection",
     "net.proxy": "the proxy failed",
