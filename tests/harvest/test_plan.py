@@ -1,5 +1,8 @@
 """The plan of a harvest: who is asked for what, what it costs, and what is missing."""
 
+import subprocess
+import sys
+
 import pytest
 
 from imgkit.errors import UsageError
@@ -139,3 +142,16 @@ def test_the_plan_is_json_without_keys():
 
     assert "'provider': 'flickr'" in text
     assert "s3cret" not in text
+
+
+def test_making_a_plan_loads_no_network_library():
+    code = (
+        "import sys, imgkit.harvest.queries, imgkit.harvest.plan as plan;"
+        "from imgkit.harvest.config import HarvestConfig; from imgkit.manifest.nouns import Query;"
+        "plan.make_plan([Query(label='a', name='a', text='x')], HarvestConfig(), {});"
+        "print([name for name in ('requests', 'icrawler', 'flickrapi', 'PIL', 'torch') if name in sys.modules])"
+    )
+
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout == "[]\n"
