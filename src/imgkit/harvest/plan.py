@@ -182,7 +182,7 @@ def _pages(search: Search, candidates: int) -> int:
     provider, state = search.provider, search.state
     if provider.local or not isinstance(state, Ready):
         return 0
-    lookups = {"none": 0, "name": 1, "name and excludes": 1 + len(search.query.exclude)}[provider.lookups]
+    lookups = min(provider.max_lookups, 1 + len(search.query.exclude))
     return ceil(candidates / (state.page_size or provider.page_size)) + lookups
 
 

@@ -136,6 +136,6 @@ PROVIDER: Final = Provider(
     homes={VARIABLE: HOME},
     page_size=PAGE_SIZE,
     max_results=MAX_OFFSET * PHOTOS_PER_OCCURRENCE,
-    lookups="name",
+    max_lookups=1,
     policy=HostPolicy(pause_seconds=1.0, quota="one request a second"),
 )

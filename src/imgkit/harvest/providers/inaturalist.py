@@ -29,7 +29,7 @@ VARIABLE: Final = "IMGKIT_INATURALIST_URL"
 PAGE_SIZE: Final = 200
 MAX_OBSERVATIONS: Final = 10_000  # page x per_page
 PHOTOS_PER_OBSERVATION: Final = 2  # more of one animal in one minute teach little
-NAMES_PER_EXCLUDE: Final = 5
+MOST_EXCLUDED_TAXA: Final = 5
 CODES: Final = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd", "cc0", "pdm")
 _SIZE = re.compile(r"/(?:square|thumb|small|medium|large|original)(\.\w+)(?:\?.*)?$")
 
@@ -79,7 +79,7 @@ def _taxa(query: SearchQuery, mark: Bookmark, fetch: Fetch, ready: Ready) -> Boo
     if not taxon:
         return Page(verdict="empty", detail=f"'{name}' is not the name of a genus or species at {TITLE}")
     without = []
-    for word in query.exclude[:NAMES_PER_EXCLUDE]:
+    for word in query.exclude[:MOST_EXCLUDED_TAXA]:
         other = _taxon(word, fetch, ready, mark)
         if isinstance(other, Page):
             return other
@@ -188,7 +188,7 @@ PROVIDER: Final = Provider(
     page_size=PAGE_SIZE,
     max_results=MAX_OBSERVATIONS * PHOTOS_PER_OBSERVATION,
     default="taxon",
-    lookups="name and excludes",
+    max_lookups=1 + MOST_EXCLUDED_TAXA,
     policy=HostPolicy(
         pause_seconds=1.0, calls_per_day=10_000, quota="60 requests a minute and 10,000 a day; hundreds of photos"
     ),

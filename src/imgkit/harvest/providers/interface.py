@@ -200,7 +200,8 @@ class Provider:
         default: when it takes part without being named.
         needs_key: whether it cannot be asked without a key.
         negates: whether the service itself understands ``-word``.
-        lookups: names that take a call of their own before the first page, because they are looked up as taxa.
+        max_lookups: names, the query's and then excluded words, that each take a call of their own before the first
+            page, because they are looked up as taxa.
         local: whether the query's text is a path instead of words.
         licensed: whether it says the licence of each picture; where it does not, nothing of it can be kept when
             licences were asked for.
@@ -218,7 +219,7 @@ class Provider:
     default: DefaultRule = "named"
     needs_key: bool = False
     negates: bool = False
-    lookups: Literal["none", "name", "name and excludes"] = "none"
+    max_lookups: int = 0
     local: bool = False
     licensed: bool = True
     filters: frozenset[FilterName] = frozenset()
