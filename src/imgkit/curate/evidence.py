@@ -1,7 +1,7 @@
 """What the checks are given: the pictures and everything that was measured on them before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +34,10 @@ class Evidence:
     features: Floats | None = None
     backbone: Backbone | None = None
     found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+
+    def with_found(self, found: Mapping[str, Sequence[Finding]]) -> "Evidence":
+        """Return the same evidence with these findings of earlier checks."""
+        return replace(self, found=dict(found))
 
     def flagged(self, check: str) -> set[Key]:
         """Return the items that an earlier check found at or above its threshold."""

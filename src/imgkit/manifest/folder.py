@@ -31,6 +31,21 @@ class DataFolder:
         return self.root / "curated"
 
     @property
+    def curated_next(self) -> Path:
+        """The set while it is being built; it takes the place of ``curated`` at once or not at all."""
+        return self.root / ".curated-next"
+
+    @property
+    def curated_previous(self) -> Path:
+        """The set as it was before the last change, for ``imgkit curate --undo``."""
+        return self.root / ".curated-previous"
+
+    @property
+    def curated_aside(self) -> Path:
+        """The present set for the moment in which an undo exchanges it with the previous one."""
+        return self.root / ".curated-aside"
+
+    @property
     def cache(self) -> Path:
         """Thumbnails, embeddings and pixels by content; may be deleted at any time."""
         return self.root / "cache"

@@ -1,0 +1,122 @@
+"""``imgkit curate``: from harvested pictures to a set one can trust."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from imgkit.cli import console
+from imgkit.curate.config import KINDS, POLICIES, CurateConfig, Kind, Policy
+from imgkit.errors import UsageError
+
+if TYPE_CHECKING:
+    from imgkit.curate.outcome import CurateReport
+
+REASON_COLUMNS = {
+    "bad.label": "label?",
+    "bad.offtopic": "off-topic?",
+    "bad.not_photo": "no photo?",
+    "bad.quality": "quality?",
+    "bad.conflict": "two labels?",
+}
+
+
+def curate(
+    data: Annotated[
+        Path, typer.Option(envvar="IMGKIT_DATA", help="The data folder that harvest filled.", show_default="data")
+    ] = Path("data"),
+    policy: Annotated[
+        str,
+        typer.Option(
+            help="What happens to suspects that nobody looked at: strict leaves all out, suggest those that are nearly "
+            "always bad, keep none."
+        ),
+    ] = "suggest",
+    allow: Annotated[
+        str, typer.Option(help="Kinds to keep although they are no photographs: drawings, text, or both with a comma.")
+    ] = "",
+    backbone: Annotated[
+        str | None, typer.Option(help="A timm model to look with.", show_default="the best for this machine")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(help="auto, packaged (offline), hub, a file, or none: copies and quality only.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of the split and of the folds.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Put the set before the last curate back; twice: redo.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
+) -> None:
+    """Set copies aside, find suspects, and write data/curated with its report."""
+    with console.command("curate", debug=debug) as progress:
+        config = CurateConfig(
+            data=data,
+            policy=_policy(policy),
+            allow=_kinds(allow),
+            backbone=backbone,
+            weights=weights,
+            device=device,
+            seed=seed,
+        )
+        from imgkit.curate import clean
+
+        if undo:
+            _print_undone(clean.undo(config), config, as_json=as_json)
+            return
+        report = clean.curate(config, progress=progress, dry_run=dry_run)
+        progress.stop()
+        if as_json:
+            console.print_json(report.as_json())
+        else:
+            _print_report(report, config, dry_run=dry_run)
+
+
+def _policy(name: str) -> Policy:
+    for policy in POLICIES:
+        if name == policy:
+            return policy
+    raise UsageError(f"--policy {name} is not known. Nothing was changed. Choose one of {', '.join(POLICIES)}.")
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    wanted = [part.strip() for part in text.split(",") if part.strip()]
+    unknown = [name for name in wanted if name not in KINDS]
+    if unknown:
+        raise UsageError(f"--allow {unknown[0]} is not known. Nothing was changed. Choose from {', '.join(KINDS)}.")
+    return tuple(kind for kind in KINDS if kind in wanted)
+
+
+def _print_report(report: "CurateReport", config: CurateConfig, *, dry_run: bool) -> None:
+    shown = [code for code in REASON_COLUMNS if any(code in row.suspects for row in report.labels)]
+    rows: list[list[object]] = []
+    for row in report.labels:
+        other = sum(row.left_out.values()) - row.exact - row.near
+        suspects = [row.suspects.get(code, 0) for code in shown]
+        rows.append([row.name, row.harvested, row.exact, row.near, *suspects, other, row.moved_out, row.in_set])
+    sums = [sum(int(str(row[column])) for row in rows) for column in range(1, len(rows[0]))]
+    columns = ["label", "harvested", "exact copies", "near copies", *(REASON_COLUMNS[code] for code in shown)]
+    console.table(
+        "What a curate would do" if dry_run else "Curated",
+        [*columns, "left out otherwise", "moved", "in the set"],
+        [*rows, ["all", *sums]],
+        total=True,
+    )
+    for alert in report.alerts:
+        if alert.level != "note":
+            console.out.print(console.printable(f"{alert.what}. {alert.why}"), markup=False)
+    if dry_run:
+        console.out.print("Nothing was changed.")
+        return
+    console.out.print(f"Report: {config.data / 'curated' / 'report.html'}", markup=False)
+    console.out.print(f"Next:   imgkit train {config.data / 'curated'}", markup=False)
+
+
+def _print_undone(there: bool, config: CurateConfig, *, as_json: bool) -> None:
+    curated = config.data / "curated"
+    if as_json:
+        console.print_json({"curated": str(curated), "there": there})
+    elif there:
+        console.out.print(f"{curated} is as it was before the last curate. Again --undo brings the later one back.")
+    else:
+        console.out.print(f"There was no set before the last curate: {curated} is gone. Again --undo brings it back.")

@@ -1,0 +1,62 @@
+"""Say in a few words what a finding found."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from imgkit.manifest import Finding
+
+CROPPED_BELOW: Final = 0.97  # of the area
+
+
+def describe(finding: Finding) -> str:
+    """Return what a finding says in a few words."""
+    detail = finding.detail
+    match finding.check:
+        case "readable":
+            return "the file is gone" if detail.get("missing") else "the file cannot be decoded"
+        case "exact":
+            return f"the same pixels as {detail['copy_of_label']}/{detail['copy_of']}"
+        case "near":
+            return f"{_how(detail)} of {detail['copy_of_label']}/{detail['copy_of']}"
+        case "conflict":
+            return f"the same picture under {_listed(detail.get('labels'))}"
+        case "quality":
+            measured = detail.get("measured")
+            faults = measured.items() if isinstance(measured, dict) else ()
+            return ", ".join(f"{name} ({value:g})" for name, value in faults)
+        case "offtopic":
+            return f"far from every label, least from {detail.get('nearest_label')} ({finding.score:.1f} deviations)"
+        case "label":
+            likely, own = _percent(detail.get("probability")), _percent(detail.get("own_probability"))
+            return f"looks like {detail.get('suggested')} ({likely}, own label {own})"
+    return ""
+
+
+_ORIENTATIONS: Final = (
+    "copy",
+    "mirrored copy",
+    "upside-down copy",
+    "copy turned by 180°",
+    "transposed copy",
+    "turned copy",
+    "turned copy",
+    "transposed copy",
+)
+
+
+def _how(detail: Mapping[str, object]) -> str:
+    orientation, area, angle = detail.get("orientation", 0), detail.get("area", 1.0), detail.get("angle", 0)
+    words = _ORIENTATIONS[orientation] if isinstance(orientation, int) else "copy"
+    if isinstance(angle, int) and angle:
+        return f"copy turned by {abs(angle)}°"
+    if isinstance(area, float) and area < CROPPED_BELOW:
+        return f"cropped or framed {words}"
+    return words
+
+
+def _listed(value: object) -> str:
+    return " and ".join(str(each) for each in value) if isinstance(value, list | tuple) else ""
+
+
+def _percent(value: object) -> str:
+    return f"{value:.0%}" if isinstance(value, int | float) else "?"
