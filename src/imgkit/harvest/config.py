@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROJECT_PAGE = "https://pypi.org/project/imgkit-datasets/"  # said to every host, so that its owner can find us
+PROJECT = "imgkit-datasets"  # said to every host: the name under which its owner finds the program
 MIB = 1024 * 1024
 
 
@@ -53,5 +53,5 @@ def agent(config: HarvestConfig, version: str) -> str:
     """Return the honest user agent: who we are, which version, and where the owner of a host can reach someone."""
     if config.user_agent:
         return config.user_agent
-    where = f"{PROJECT_PAGE}; {config.contact}" if config.contact else PROJECT_PAGE
-    return f"imgkit/{version} (+{where})"
+    contact = config.contact or "no contact given"
+    return f"imgkit/{version} ({PROJECT}; {contact})"
