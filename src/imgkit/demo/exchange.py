@@ -4,7 +4,7 @@ import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
@@ -20,7 +20,7 @@ class Exchange:
 
     ``site`` is the nickname of the host or service that was asked. ``count`` says how often this address was asked
     for so far, this request included; ``site_count`` the same for the whole site. ``sites`` maps nicknames to
-    "address:port". ``statuses`` collects what was sent.
+    "address:port". ``done`` is told the status, 0 for none, before the last bytes of the answer are sent.
     """
 
     method: str
@@ -33,6 +33,7 @@ class Exchange:
     sites: Mapping[str, str]
     connection: socket.socket
     closing: threading.Event
+    done: Callable[[int], None]
     statuses: list[int] = field(default_factory=list)
     finished: threading.Event = field(default_factory=threading.Event)
 
@@ -57,15 +58,22 @@ class Exchange:
         lines += [*headers]
         if length:
             lines.append(("Content-Length", str(len(body))))
-        self.raw(head(status, lines) + (b"" if self.method == "HEAD" else body))
+        self.raw(head(status, lines) + (b"" if self.method == "HEAD" else body), last=True)
         if not length:
             self.hang_up()
 
-    def raw(self, data: bytes) -> None:
-        """Send bytes as they are."""
+    def raw(self, data: bytes, *, last: bool = False) -> None:
+        """Send bytes as they are; ``last`` says that the answer ends with them."""
         if not self.statuses and data.startswith(b"HTTP/1."):
             self.statuses.append(int(data[9:12]))
+        if last:
+            self.done(self.status)
         self.connection.sendall(data)
+
+    @property
+    def status(self) -> int:
+        """The status that was sent, 0 for none so far."""
+        return self.statuses[0] if self.statuses else 0
 
     def wait(self, seconds: float) -> None:
         """Do nothing for a while; ends early when the web closes or the client has gone.

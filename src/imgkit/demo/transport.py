@@ -1,6 +1,8 @@
 """How a host misbehaves on the wire: statuses, redirects, stalls, resets, lengths and encodings that lie."""
 
+import functools
 import gzip
+import struct
 import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -16,6 +18,7 @@ Answer: TypeAlias = Callable[[Exchange, bytes], None]
 JPEG = "image/jpeg"
 STALL_SECONDS = 60.0  # longer than every deadline of the client
 MEGABYTE = 1024 * 1024
+BOMB_MEGABYTES = 1024
 
 
 def good(exchange: Exchange, data: bytes) -> None:
@@ -101,8 +104,8 @@ def steady(exchange: Exchange, data: bytes) -> None:
     exchange.raw(head(200, [("Content-Type", JPEG), ("Content-Length", str(len(data)))]))
     size = max(1, len(data) // 10)
     for start in range(0, len(data), size):
-        exchange.raw(data[start : start + size])
         exchange.wait(0.03)
+        exchange.raw(data[start : start + size], last=start + size >= len(data))
 
 
 def endless(exchange: Exchange, data: bytes) -> None:
@@ -132,7 +135,7 @@ def ends_early(exchange: Exchange, data: bytes) -> None:
 
 def announced_short(exchange: Exchange, data: bytes) -> None:
     """Announce half of the body and send all of it."""
-    exchange.raw(head(200, [("Content-Type", JPEG), ("Content-Length", str(len(data) // 2))]) + data)
+    exchange.raw(head(200, [("Content-Type", JPEG), ("Content-Length", str(len(data) // 2))]) + data, last=True)
     exchange.hang_up()
 
 
@@ -144,7 +147,9 @@ def no_length(exchange: Exchange, data: bytes) -> None:
 def chunked(exchange: Exchange, data: bytes) -> None:
     """Send the body in chunks."""
     exchange.raw(head(200, [("Content-Type", JPEG), ("Transfer-Encoding", "chunked")]))
-    exchange.raw(b"".join(_chunk(data[start : start + 4000]) for start in range(0, len(data), 4000)) + b"0\r\n\r\n")
+    exchange.raw(
+        b"".join(_chunk(data[start : start + 4000]) for start in range(0, len(data), 4000)) + b"0\r\n\r\n", last=True
+    )
 
 
 def chunked_cut(exchange: Exchange, data: bytes) -> None:
@@ -245,13 +250,14 @@ def _chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-def _bomb(*, unpacked: int = 1024 * MEGABYTE) -> bytes:
-    if not _BOMB:
-        packer = zlib.compressobj(9, wbits=31)
-        zeros = bytes(MEGABYTE)
-        packed = b"".join(packer.compress(zeros) for _ in range(unpacked // MEGABYTE))
-        _BOMB.append(packed + packer.flush())
-    return _BOMB[0]
-
-
-_BOMB: list[bytes] = []
+@functools.cache
+def _bomb() -> bytes:
+    """A gzip file of 1 MB with 1 GiB of zeros: one packed megabyte, repeated."""
+    zeros, checksum = bytes(MEGABYTE), 0
+    packer = zlib.compressobj(9, wbits=-15)
+    packed = packer.compress(zeros) + packer.flush(zlib.Z_FULL_FLUSH)  # after a full flush it may be repeated
+    for _ in range(BOMB_MEGABYTES):
+        checksum = zlib.crc32(zeros, checksum)
+    start = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+    end = packer.flush() + struct.pack("<II", checksum, BOMB_MEGABYTES * MEGABYTE)
+    return start + packed * BOMB_MEGABYTES + end

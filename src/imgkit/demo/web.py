@@ -25,7 +25,7 @@ from imgkit.demo.hosts import answer_host
 from imgkit.demo.index import Index
 from imgkit.demo.listening import Listeners, Received, closed_port
 from imgkit.demo.services import SERVICES, Mood, flickr
-from imgkit.demo.world import Picture, World
+from imgkit.demo.world import HOP, Picture, World
 
 CANARY = "canary"
 """A server on an address that clients are not allowed to contact: nothing may ever reach it."""
@@ -38,8 +38,9 @@ class Request:
     """One line of the log.
 
     ``site`` is the nickname of the host or service, ``address`` its address and port. Times are seconds of the
-    monotonic clock; ``finished`` is None while the request is under way. ``concurrency`` counts the requests to the
-    same site that were under way when this one came, itself included. ``status`` is 0 when no status line was sent.
+    monotonic clock; ``finished`` is when the last bytes were about to be sent, None before. ``concurrency`` counts
+    the requests to the same site that were under way when this one came, itself included. ``status`` is 0 when no
+    status line was sent.
     """
 
     site: str
@@ -135,8 +136,8 @@ class Web:
 
     def _respond(self, received: Received) -> bool:
         with self._lock:
-            key = f"{received.site}{received.target.split('hop=')[0].rstrip('?&')}"
-            self._asked[key] += 1 if received.method != "HEAD" else 0
+            address = f"{received.site}{HOP.sub('', received.target)}"
+            self._asked[address] += 1 if received.method != "HEAD" else 0
             self._asked[received.site] += 1
             self._busy[received.site] += 1
             number = len(self._log)
@@ -147,11 +148,12 @@ class Web:
                 headers=received.headers,
                 body=received.body,
                 site=received.site,
-                count=max(1, self._asked[key]),
+                count=max(1, self._asked[address]),
                 site_count=self._asked[received.site],
                 sites=self.sites,
                 connection=received.connection,
                 closing=self._closing,
+                done=lambda status: self._done(number, status),
             )
         try:
             with contextlib.suppress(OSError):  # the client left, or the web closes
@@ -159,10 +161,14 @@ class Web:
                 return not exchange.finished.is_set()
             return False
         finally:
-            with self._lock:
-                self._busy[received.site] -= 1
-                status = exchange.statuses[0] if exchange.statuses else 0
-                self._log[number] = replace(self._log[number], finished=time.monotonic(), status=status)
+            self._done(number, exchange.status)
+
+    def _done(self, number: int, status: int) -> None:
+        with self._lock:
+            line = self._log[number]
+            if line.finished is None:
+                self._busy[line.site] -= 1
+                self._log[number] = replace(line, finished=time.monotonic(), status=status)
 
     def _answer(self, exchange: Exchange) -> None:
         if service := SERVICES.get(exchange.site):
