@@ -20,7 +20,7 @@ def row(plan, provider):
 
 
 def plan(query=CORAL, environ=None, **config):
-    return make_plan([query], HarvestConfig(**config), environ or {})
+    return make_plan([query], HarvestConfig(**{"contact": "me@x.test", **config}), environ or {})
 
 
 def test_by_default_the_services_without_a_key_are_asked_and_flickr_when_it_has_one():
@@ -97,7 +97,10 @@ def test_the_providers_of_a_query_outrank_those_of_the_run():
 
 
 def test_a_provider_that_states_no_licences_is_left_out_when_licences_are_wanted():
-    states = {search.provider.name: search.state for search in searches([CORAL], HarvestConfig(licences=("by",)), {})}
+    states = {
+        search.provider.name: search.state
+        for search in searches([CORAL], HarvestConfig(licences=("by",), contact="me@x.test"), {})
+    }
 
     assert isinstance(states["bing"], Missing)
     assert isinstance(states["google"], Missing)
@@ -108,7 +111,11 @@ def test_licences_and_filters_reach_the_provider():
     own = Query(label="a", name="a", text="x", licences=("cc0",))
 
     (search,) = searches(
-        [own], HarvestConfig(providers=("commons",), licences=("by",), filters={"size": "large"}, language="de-DE"), {}
+        [own],
+        HarvestConfig(
+            contact="me@x.test", providers=("commons",), licences=("by",), filters={"size": "large"}, language="de-DE"
+        ),
+        {},
     )
 
     assert (search.asked.licences, search.asked.filters) == (("cc0",), {"size": "large"})
@@ -155,3 +162,12 @@ def test_making_a_plan_loads_no_network_library():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert run.stdout == "[]\n"
+
+
+def test_a_service_that_wants_a_contact_is_asked_only_with_one():
+    without = {search.provider.name: search.state for search in searches([CORAL], HarvestConfig(), {})}
+    given = {search.provider.name: search.state for search in searches([CORAL], HarvestConfig(contact="me@x.test"), {})}
+
+    assert isinstance(without["commons"], Missing)
+    assert "IMGKIT_CONTACT" in without["commons"].how_to_fix
+    assert isinstance(given["commons"], Ready)

@@ -39,7 +39,7 @@ def search(web, name, environ=None, *, cursor=None, deadline=10.0):
     provider = PROVIDERS[name]
     ready = provider.check({**web.environ, **(environ or {})})
     assert isinstance(ready, Ready)
-    session = Session(provider, ready, HarvestConfig(), deadline=deadline)
+    session = Session(provider, ready, HarvestConfig(contact="me@x.test"), deadline=deadline)
     try:
         return list(provider.pages(QUERY, cursor, session, ready))
     finally:

@@ -86,9 +86,8 @@ def test_we_say_who_we_are_and_nothing_of_the_environment(monkeypatch, tmp_path)
 
 
 def test_the_user_agent_names_version_project_and_contact():
-    assert agent(HarvestConfig(contact="me@x.test"), "1.2") == (
-        "imgkit/1.2 (+https://pypi.org/project/imgkit-datasets/; me@x.test)"
-    )
+    assert agent(HarvestConfig(contact="me@x.test"), "1.2") == "imgkit/1.2 (imgkit-datasets; me@x.test)"
+    assert agent(HarvestConfig(), "1.2") == "imgkit/1.2 (imgkit-datasets; no contact given)"
     assert agent(HarvestConfig(user_agent="mine/1"), "1.2") == "mine/1"
 
 

@@ -1,7 +1,7 @@
 """What to do after an answer: go on elsewhere, try again later, or be done. Pure."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -67,6 +67,7 @@ def follow(
     *,
     seconds: float,
     max_redirects: int = 5,
+    back_off_s: Sequence[float] = BACK_OFF_S,
     jitter: Callable[[], float] = random.random,
 ) -> Again | Done:
     """Return what comes after ``answer``, which took ``seconds``.
@@ -76,6 +77,7 @@ def follow(
         answer: what came back.
         seconds: of this request alone; hops of one try share one deadline.
         max_redirects: hops of one try.
+        back_off_s: pauses before the second, third and further tries.
         jitter: from 0 to 1; adds up to a quarter to a pause so that many do not come back at once.
     """
     attempt = replace(attempt, requests=attempt.requests + 1)
@@ -96,7 +98,7 @@ def follow(
     if answer.reason == "http.403" and not attempt.referer and attempt.page_url:
         return Again(_from_the_start(attempt, referer=attempt.page_url))
     if answer.transient and not _put_off(answer) and attempt.tries < FEW_TRIES.get(answer.reason, TRIES):
-        pause = BACK_OFF_S[min(attempt.tries, len(BACK_OFF_S)) - 1] * (1 + jitter() / 4)
+        pause = back_off_s[min(attempt.tries, len(back_off_s)) - 1] * (1 + jitter() / 4)
         if answer.retry_after is not None:
             pause = answer.retry_after
         return Again(_from_the_start(attempt, tries=attempt.tries + 1), pause)

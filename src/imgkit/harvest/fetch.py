@@ -98,6 +98,10 @@ class Fetcher:
             except (OSError, HTTPError, http.client.HTTPException, ValueError) as error:
                 return _failure_of(error, watch)
 
+    def break_off(self) -> None:
+        """End every fetch that is under way at once."""
+        self._watchdog.break_off()
+
     def close(self) -> None:
         """Close idle connections and end the watchdog."""
         self._connections.close()

@@ -60,6 +60,7 @@ class _Host(Generic[Job]):
     ready: deque[Job] = field(default_factory=deque)
     active: int = 0
     not_before: float = float("-inf")
+    before_that: float = float("-inf")  # not_before until the last request began
     failures: int = 0
     parks: int = 0
     given_up: Failure | None = None
@@ -102,7 +103,7 @@ class Hosts(Generic[Job]):
                 self._enter(name, host, now)
                 continue
             host.active += 1
-            host.not_before = now + host.gap_s
+            host.before_that, host.not_before = host.not_before, now + host.gap_s
             job = host.ready.popleft()
             self._enter(name, host, now)
             return name, job
@@ -129,6 +130,13 @@ class Hosts(Generic[Job]):
             return self._drain(name, host)
         self._enter(name, host, now)
         return []
+
+    def unused(self, name: str, *, now: float) -> None:
+        """Give back what ``take`` handed out without asking the host."""
+        host = self._hosts[name]
+        host.active -= 1
+        host.not_before = host.before_that
+        self._enter(name, host, now)
 
     def give_up(self, name: str, limits: HostLimits, failure: Failure) -> None:
         """Leave a host to a later run."""

@@ -28,7 +28,7 @@ _PICTURE_NAME: Final = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|avif)$", re.
 def is_stand_in(url: str, final_url: str) -> bool:
     """Say whether an address was redirected to a picture that calls itself a stand-in ("photo_unavailable.jpg")."""
     asked, got = _file_name(url), _file_name(final_url)
-    return asked != got and bool(_STAND_IN.search(got)) and not _STAND_IN.search(asked)
+    return asked != got and bool(_STAND_IN.search(got))
 
 
 def site_and_address(url: str) -> tuple[str, str]:
@@ -55,7 +55,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._labels: dict[str, set[str]] = defaultdict(set)  # image id to labels
-        self._addresses: dict[tuple[str, str], set[str]] = defaultdict(set)  # (image id, site) to addresses
+        self._addresses: dict[tuple[str, str], set[str] | str] = {}  # (image id, site) to its addresses, or to the one
         self._stand_ins: set[str] = set()
         self._kept: dict[str, int] = defaultdict(int)
 
@@ -67,15 +67,19 @@ class Ledger:
         """Say whether a picture stands in for others."""
         return image_id in self._stand_ins
 
+    def note(self, one: Candidate) -> None:
+        """Take over what an earlier run found out about a candidate."""
+        if one.image_id is not None:
+            moved_to = one.detail.removeprefix(MOVED) if one.detail.startswith(MOVED) else ""
+            stand_in = bool(moved_to) and is_stand_in(one.proposal.url, moved_to)
+            self.add(one.label, one.image_id, (one.proposal.url,), stand_in=stand_in)
+
     def add(self, label: str, image_id: str, urls: Iterable[str], *, stand_in: bool = False) -> bool:
         """Note that ``urls`` brought a picture for a label; return whether it is a new kept picture of the label."""
         if stand_in:
             self._expose(image_id)
         for url in urls:
-            site, address = site_and_address(url)
-            self._addresses[image_id, site].add(address)
-            if site and len(self._addresses[image_id, site]) >= PLACEHOLDER_ADDRESSES:
-                self._expose(image_id)
+            self._note_address(image_id, url)
         if label in self._labels[image_id]:
             return False
         self._labels[image_id].add(label)
@@ -83,6 +87,19 @@ class Ledger:
             return False
         self._kept[label] += 1
         return True
+
+    def _note_address(self, image_id: str, url: str) -> None:
+        site, address = site_and_address(url)
+        if not site:
+            return  # a file of this machine: its copies are copies
+        known = self._addresses.setdefault((image_id, site), address)
+        if isinstance(known, str):
+            if known == address:
+                return
+            known = self._addresses[image_id, site] = {known}  # most pictures have one address, and there are many
+        known.add(address)
+        if len(known) >= PLACEHOLDER_ADDRESSES:
+            self._expose(image_id)
 
     def _expose(self, image_id: str) -> None:
         if image_id in self._stand_ins:
@@ -93,25 +110,43 @@ class Ledger:
 
 
 def settled(entries: Sequence[Entry], ledger: Ledger) -> list[Candidate]:
-    """Return the candidates of one label that brought a picture, each in its final state.
+    """Return the final state of the candidates of one label whose address was asked for.
 
     Of the candidates with the same picture the first in the fixed order is kept, the others are ``dup.exact``; those
-    of a placeholder are all ``img.placeholder``.
+    of a placeholder are all ``img.placeholder``. A candidate that turned up while its address was being asked for
+    shares what became of it.
     """
-    outcome = []
+    outcome: list[Candidate] = []
     seen: set[str] = set()
     for entry in entries:
+        told = next((one for one in entry.candidates if one.image_id is not None), None)
+        if told is None:
+            outcome += _as_the_other(entry)
+            continue
+        assert told.image_id is not None
         for one in entry.candidates:
-            if one.image_id is None or one.reason in ("policy.removed",):
-                continue
-            if ledger.is_placeholder(one.image_id):
-                outcome.append(_in_state(one, "img.placeholder"))
-            elif one.image_id in seen:
-                outcome.append(_in_state(one, "dup.exact"))
+            if one.image_id is None and one.state != "pending":
+                continue  # screened out by its own query
+            found = replace(one, image_id=told.image_id, detail=told.detail)
+            if ledger.is_placeholder(told.image_id):
+                outcome.append(_in_state(found, "img.placeholder"))
+            elif told.image_id in seen:
+                outcome.append(_in_state(found, "dup.exact"))
             else:
-                seen.add(one.image_id)
-                outcome.append(_in_state(one, ""))
+                seen.add(told.image_id)
+                outcome.append(_in_state(found, ""))
     return outcome
+
+
+def _as_the_other(entry: Entry) -> list[Candidate]:
+    told = next((one for one in entry.candidates if one.attempts or one.reason.startswith(("net.", "http."))), None)
+    if told is None or told.state == "pending":
+        return []
+    return [
+        replace(one, state=told.state, reason=told.reason, detail=told.detail, next_try_at=told.next_try_at)
+        for one in entry.candidates
+        if one.state == "pending"
+    ]
 
 
 def _in_state(one: Candidate, reason: str) -> Candidate:

@@ -86,7 +86,12 @@ def searches(queries: Sequence[Query], config: HarvestConfig, environ: Mapping[s
         )
     states = {name: provider.check(environ) for name, provider in PROVIDERS.items()}
     return [
-        Search(query=query, provider=provider, asked=asked, state=_state(provider, asked, states[provider.name], query))
+        Search(
+            query=query,
+            provider=provider,
+            asked=asked,
+            state=_state(provider, asked, states[provider.name], query, config),
+        )
         for query in queries
         for asked in [search_query(query, config)]
         for provider in _chosen(query, config)
@@ -125,7 +130,14 @@ def _chosen(query: Query, config: HarvestConfig) -> list[Provider]:
     return [provider for provider in PROVIDERS.values() if provider.default != "named"]
 
 
-def _state(provider: Provider, asked: SearchQuery, state: Ready | Missing, query: Query) -> Ready | Missing:
+def _state(
+    provider: Provider, asked: SearchQuery, state: Ready | Missing, query: Query, config: HarvestConfig
+) -> Ready | Missing:
+    if provider.wants_contact and not (config.contact or config.user_agent):
+        return Missing(
+            reason=f"{provider.title} refuses programs that name nobody to write to",
+            how_to_fix="set IMGKIT_CONTACT, or --contact, to your e-mail address or page",
+        )
     if provider.local and provider.name not in query.providers:
         return Missing(
             reason=f"the query of provider '{provider.name}' is a path, and this one is words",

@@ -45,8 +45,11 @@ class Watch:
     def look(self, now: float) -> None:
         """Break the connection if the time is up."""
         limit, reason = self._limit
-        if now < limit or self.broken:
-            return
+        if now >= limit and not self.broken:
+            self.break_off(reason)
+
+    def break_off(self, reason: str) -> None:
+        """Break the connection now."""
         with self._lock:
             self.broken = reason
             if self._lifeline is not None:
@@ -84,6 +87,13 @@ class Watchdog:
                 self._watches.discard(watch)
                 if not self._watches:
                     self._some.clear()
+
+    def break_off(self) -> None:
+        """Break every connection that is watched."""
+        with self._lock:
+            watches = list(self._watches)
+        for watch in watches:
+            watch.break_off("net.deadline")
 
     def close(self) -> None:
         """End the thread."""

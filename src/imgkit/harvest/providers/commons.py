@@ -151,6 +151,7 @@ PROVIDER: Final = Provider(
     page_size=PAGE_SIZE,
     max_results=MAX_RESULTS,
     default="always",
+    wants_contact=True,
     negates=True,
     policy=HostPolicy(pause_seconds=1.0, quota="one request a second"),
 )

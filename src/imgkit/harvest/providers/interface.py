@@ -199,6 +199,7 @@ class Provider:
         max_results: proposals of one query at most; None: no limit is known.
         default: when it takes part without being named.
         needs_key: whether it cannot be asked without a key.
+        wants_contact: whether it refuses programs whose user agent names nobody to write to.
         negates: whether the service itself understands ``-word``.
         max_lookups: names, the query's and then excluded words, that each take a call of their own before the first
             page, because they are looked up as taxa.
@@ -218,6 +219,7 @@ class Provider:
     max_results: int | None = None
     default: DefaultRule = "named"
     needs_key: bool = False
+    wants_contact: bool = False
     negates: bool = False
     max_lookups: int = 0
     local: bool = False

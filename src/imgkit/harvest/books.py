@@ -1,0 +1,172 @@
+"""Write down what became of each candidate, in memory at once and in the manifest a few times a second."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from imgkit.harvest.addresses import Refused, parse
+from imgkit.harvest.answers import Failure
+from imgkit.harvest.journey import Arrived
+from imgkit.harvest.ledger import MOVED, Ledger, is_stand_in
+from imgkit.harvest.materialise import write_item
+from imgkit.harvest.ranking import Entry
+from imgkit.manifest import Candidate, Image, Item, Manifest
+from imgkit.manifest.addresses import url_key
+
+ROWS_PER_WRITE: Final = 200
+SECONDS_PER_WRITE: Final = 0.25  # what a crash may cost: these pictures are fetched again
+
+SHARED_FAMILIES: Final = ("http.", "body.", "img.", "net.", "policy.robots", "policy.header", "policy.removed")
+"""Reasons that hold for an address whatever label it is under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an address led to: a picture, or a failure. ``detail`` says how the picture came."""
+
+    image_id: str | None = None
+    detail: str = ""
+    failure: Failure | None = None
+
+
+class Books:
+    """The account of a run. Used by one thread.
+
+    Args:
+        manifest: where it ends up.
+        clock: seconds, for the pace of writing.
+        now: the time of day, for what is put off.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.ledger = Ledger()
+        self._manifest = manifest
+        self._clock = clock
+        self._now = now
+        self._known: dict[str, Known] = {}
+        self._candidates: list[Candidate] = []
+        self._images: list[Image] = []
+        self._items: list[Item] = []
+        self._written = clock()
+
+    def load(self, candidates: Iterable[Candidate]) -> None:
+        """Take over what earlier runs found out."""
+        for one in candidates:
+            key = url_key(one.proposal.url)
+            if one.image_id is not None:
+                self.ledger.note(one)
+                self._known[key] = Known(image_id=one.image_id, detail=one.detail)
+            elif one.state == "rejected" and one.reason.startswith(SHARED_FAMILIES):
+                self._known.setdefault(key, Known(failure=Failure(reason=one.reason, detail=one.detail)))
+
+    def forget(self, entry: Entry) -> None:
+        """Let an address be asked again in this run."""
+        self._known.pop(entry.key, None)
+
+    def recall(self, entry: Entry) -> bool:
+        """Settle an entry with what its address led to before, if that is known; return whether it was."""
+        known = self._known.get(entry.key)
+        if known is None:
+            return False
+        if known.failure is not None:
+            self._fail(entry, known.failure, requests=0)
+        else:
+            assert known.image_id is not None
+            self._keep(entry, known.image_id, known.detail, requests=0)
+        return True
+
+    def arrived(self, entries: Iterable[Entry], arrived: Arrived, *, requests: int) -> None:
+        """Note that an address led to a picture, under every label that waits for it.
+
+        Raises:
+            ResourceError: no space or no permission for the picture under its label.
+        """
+        for entry in entries:
+            url = entry.first.proposal.url
+            detail = f"{MOVED}{arrived.url}"[:500] if url_key(arrived.url) != url_key(_as_sent(url)) else ""
+            self._known[entry.key] = Known(image_id=arrived.image.id, detail=detail)
+            if self._keep(entry, arrived.image.id, detail, requests=requests):
+                self._items.append(
+                    write_item(self._manifest.folder, entry.first.label, arrived.image.id, arrived.shrunk)
+                )
+            requests = 0  # they count once
+        self._images.append(arrived.image)
+
+    def failed(self, entries: Iterable[Entry], failure: Failure, *, requests: int) -> None:
+        """Note that an address led to nothing, now or for good."""
+        for entry in entries:
+            self._known[entry.key] = Known(failure=failure)
+            self._fail(entry, failure, requests=requests)
+            requests = 0
+
+    def flush(self, *, force: bool = False) -> None:
+        """Write what has come together, if it is much or some time has passed.
+
+        Raises:
+            ResourceError: no space or no permission.
+        """
+        due = len(self._candidates) >= ROWS_PER_WRITE or self._clock() - self._written >= SECONDS_PER_WRITE
+        if not force and not due:
+            return
+        self._written = self._clock()
+        if not (self._candidates or self._images):
+            return
+        with self._manifest.together():
+            for image in self._images:
+                self._manifest.put_image(image)
+            self._manifest.settle(self._candidates)
+            self._manifest.put_items(self._items)
+        self._candidates, self._images, self._items = [], [], []
+
+    def _keep(self, entry: Entry, image_id: str, detail: str, *, requests: int) -> bool:
+        urls = [one.proposal.url for one in entry.candidates]
+        stand_in = detail.startswith(MOVED) and is_stand_in(urls[0], detail.removeprefix(MOVED))
+        new = self.ledger.add(entry.first.label, image_id, urls, stand_in=stand_in)
+        # who is kept and who is the copy is settled again at the end, by the fixed order
+        reasons = ["" if new else "dup.exact", *["dup.exact"] * (len(urls) - 1)]
+        if self.ledger.is_placeholder(image_id):
+            reasons = ["img.placeholder"] * len(urls)
+        self._candidates += [
+            replace(
+                one,
+                state="rejected" if reason else "kept",
+                reason=reason,
+                detail=detail,
+                attempts=one.attempts + (requests if number == 0 else 0),
+                next_try_at=None,
+                image_id=image_id,
+            )
+            for number, (one, reason) in enumerate(zip(entry.candidates, reasons, strict=True))
+        ]
+        return new
+
+    def _fail(self, entry: Entry, failure: Failure, *, requests: int) -> None:
+        wait = failure.retry_after if failure.transient else None
+        self._candidates += [
+            replace(
+                one,
+                state="deferred" if failure.transient else "rejected",
+                reason=failure.reason,
+                detail=failure.detail[:500],
+                attempts=one.attempts + (requests if number == 0 else 0),
+                next_try_at=None if wait is None else self._now() + timedelta(seconds=wait),
+                image_id=None,
+            )
+            for number, one in enumerate(entry.candidates)
+        ]
+
+
+def _as_sent(url: str) -> str:
+    """Return the address as it is asked for, so that a mended blemish is no move."""
+    try:
+        return parse(url).url
+    except Refused:
+        return url

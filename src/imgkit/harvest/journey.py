@@ -1,0 +1,96 @@
+"""The way of one picture: a request, then bytes that are decoded in another process and kept."""
+
+import time
+from dataclasses import dataclass
+
+from imgkit.engine import Engine, WorkerFailure
+from imgkit.harvest import local, robots
+from imgkit.harvest.addresses import Target
+from imgkit.harvest.answers import Failure, Fetched, Moved
+from imgkit.harvest.attempts import Attempt
+from imgkit.harvest.fetch import Fetcher
+from imgkit.harvest.ingest import Ingested, Shrunk, Task, ingest
+from imgkit.harvest.originals import Originals
+from imgkit.manifest import Image
+from imgkit.vision.decode import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """An answer, and the seconds it took."""
+
+    answer: Fetched | Moved | Failure
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A picture whose original is safe on disk, ready to be put under its labels. ``url`` is where it came from."""
+
+    image: Image
+    shrunk: Shrunk
+    url: str
+
+
+class Journey:
+    """What every picture goes through. Safe for threads.
+
+    Args:
+        fetcher: asks hosts.
+        engine: decodes, in other processes.
+        originals: keeps what was received.
+        size: longest side in pixels to shrink to.
+        smallest_side: pictures with a shorter side are rejected, in pixels.
+        removed: SHA-256 of pictures that were removed on request.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        engine: Engine,
+        originals: Originals,
+        *,
+        size: int,
+        smallest_side: int,
+        removed: frozenset[str] = frozenset(),
+    ) -> None:
+        self._fetcher = fetcher
+        self._engine = engine
+        self._originals = originals
+        self._size = size
+        self._smallest_side = smallest_side
+        self._removed = removed
+
+    def request(self, attempt: Attempt) -> Timed:
+        """Ask once."""
+        began = time.monotonic()
+        answer: Fetched | Moved | Failure
+        if local.is_local(attempt.url):
+            answer = local.read_file(attempt.url, max_bytes=self._fetcher.limits.max_bytes)
+        else:
+            left = self._fetcher.limits.deadline_s - attempt.seconds
+            answer = self._fetcher.get(attempt.url, referer=attempt.referer, seconds=left)
+        return Timed(answer, time.monotonic() - began)
+
+    def ask_robots(self, target: Target) -> str | Failure:
+        """Return the robots.txt of a target's origin, or why it cannot be had now."""
+        return robots.of_answer(self._fetcher.fetch(target.origin + robots.PATH, picture=False))
+
+    def arrive(self, fetched: Fetched) -> Arrived | Failure:
+        """Decode and keep what was fetched.
+
+        Raises:
+            ResourceError: no space or no permission.
+        """
+        task = Task(body=fetched.body, size=self._size, smallest_side=self._smallest_side)
+        outcome = self._engine.submit(ingest, task).result()
+        if isinstance(outcome, WorkerFailure):
+            return Failure(reason="img.decoder_killed", detail=f"{outcome.kind}: {outcome.detail}"[:200])
+        if isinstance(outcome, Rejected):
+            return Failure(reason=outcome.reason, detail=outcome.detail)
+        if outcome.sha256 in self._removed:
+            return Failure(reason="policy.removed", detail="picture removed on request")
+        return self._keep(outcome, fetched.url)
+
+    def _keep(self, picture: Ingested, url: str) -> Arrived:
+        return Arrived(self._originals.keep(picture), picture.shrunk, url)

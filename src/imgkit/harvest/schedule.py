@@ -1,0 +1,455 @@
+"""Run all labels at once: who is asked next, what follows each answer, when more candidates are needed.
+
+One thread, the caller's, decides everything here; others only search, fetch and keep, and report with events.
+"""
+
+import queue
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+from imgkit.harvest import attempts, hosts, local
+from imgkit.harvest.addresses import Refused, Target
+from imgkit.harvest.answers import Failure, Fetched, Moved
+from imgkit.harvest.attempts import Again, Attempt, Done
+from imgkit.harvest.books import Books
+from imgkit.harvest.guard import Guard
+from imgkit.harvest.hosts import Hosts
+from imgkit.harvest.journey import Arrived, Journey, Timed
+from imgkit.harvest.outage import UNREACHABLE, Outage
+from imgkit.harvest.patience import Patience
+from imgkit.harvest.ranking import Entry
+from imgkit.harvest.robots import RobotsBook
+from imgkit.harvest.search import Asking, Broken, SearchDesk, Searched
+from imgkit.harvest.shelves import Shelf
+from imgkit.manifest import Manifest
+from imgkit.progress import Progress
+
+WORKERS: Final = 32
+"""Threads that fetch. A host gets two of them at most, so a slow one leaves the others alone."""
+
+OPEN_JOBS: Final = 20_000
+"""Addresses under way at most; bounds memory when hundreds of thousands wait."""
+
+THIS_MACHINE: Final = ""
+_LOCAL: Final = hosts.HostLimits(connections=4, gap_s=0.0)
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """One address under way, for every label that waits for it."""
+
+    entries: list[Entry]
+    attempt: Attempt
+    target: Target | None = None  # None: a file of this machine
+
+
+@dataclass(slots=True, eq=False)
+class RobotsJob:
+    """The robots.txt of an origin under way, with the jobs that wait for it."""
+
+    target: Target
+    waiting: list[Job] = field(default_factory=list)
+    tries: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    host: str
+    job: Job
+    timed: Timed
+
+
+@dataclass(frozen=True, slots=True)
+class _RobotsAnswered:
+    host: str
+    job: RobotsJob
+    answer: str | Failure
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    job: Job
+    outcome: Arrived | Failure
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    reachable: bool
+
+
+class Schedule:
+    """The loop of a harvest.
+
+    Args:
+        manifest: for hosts that are put off and robots.txt.
+        shelves: the labels, in order.
+        books: takes down what becomes of each candidate.
+        desk: searches; reports to ``events``.
+        journey: what a picture goes through.
+        guard: says who may be contacted.
+        robots: the book of robots.txt, None to ask none.
+        load: label to its waiting entries in their fixed order, after a round of searching.
+        patience: limits of waiting.
+        events: where threads report.
+        progress: who watches.
+        clock: seconds.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        shelves: Sequence[Shelf],
+        *,
+        books: Books,
+        desk: SearchDesk,
+        journey: Journey,
+        guard: Guard,
+        robots: RobotsBook | None,
+        load: Callable[[str], list[Entry]],
+        patience: Patience,
+        events: "queue.SimpleQueue[object]",
+        progress: Progress,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._manifest = manifest
+        self._shelves = {shelf.label: shelf for shelf in shelves}
+        self._books = books
+        self._desk = desk
+        self._journey = journey
+        self._guard = guard
+        self._robots = robots
+        self._load = load
+        self._patience = patience
+        self._events = events
+        self._progress = progress
+        self._clock = clock
+        self._hosts: Hosts[Job | RobotsJob] = Hosts()
+        self._jobs: dict[str, Job] = {}
+        self._robots_jobs: dict[str, RobotsJob] = {}
+        self._robots_failures: dict[str, Failure] = {}
+        self._lost_in_outage: list[tuple[str, Entry]] = []
+        self._busy = 0
+        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="imgkit-fetch")
+        self._outage = Outage(
+            failures=patience.outage_failures,
+            hosts=patience.outage_hosts,
+            probe_s=patience.probe_s,
+            patience_s=patience.outage_s,
+        )
+        self._last_reached: Target | None = None
+        self._put_off = {
+            name: Failure(
+                reason="http.429",
+                detail="the host asked to be left alone until then",
+                transient=True,
+                retry_after=max(0.0, (until - datetime.now(UTC)).total_seconds()),
+            )
+            for name, until in manifest.deferred_hosts().items()
+        }
+        self.requests = 0
+        self.network_down = False
+
+    def run(self) -> None:
+        """Harvest until every label has its pictures or nobody is left to ask.
+
+        Raises:
+            ResourceError: no space or no permission; what was finished is in the manifest.
+        """
+        try:
+            for shelf in self._shelves.values():
+                self._search(shelf, max(0, shelf.round))
+            while not self.network_down:
+                self._start_entries()
+                self._dispatch()
+                if not self._wait_for_events():
+                    break
+                self._books.flush()
+        finally:
+            self._books.flush(force=True)
+
+    def close(self) -> None:
+        """End the threads; call it after the connections were broken off."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    # what to start
+
+    def _search(self, shelf: Shelf, round_: int) -> None:
+        shelf.round, shelf.searching = round_, True
+        self._desk.ask(shelf.label, round_)
+
+    def _start_entries(self) -> None:
+        """Take one entry from each label in turn until none needs more."""
+        turn = deque(self._shelves.values())
+        while turn and len(self._jobs) < OPEN_JOBS:
+            shelf = turn.popleft()
+            entry = shelf.next(self._books.ledger)
+            if entry is not None:
+                self._start(shelf, entry)
+                turn.append(shelf)
+            elif shelf.needs_search(self._books.ledger):
+                self._search(shelf, shelf.round + 1)
+
+    def _start(self, shelf: Shelf, entry: Entry) -> None:
+        if self._books.recall(entry):
+            self._show(shelf)
+            return
+        shelf.under_way += 1
+        if job := self._jobs.get(entry.key):
+            job.entries.append(entry)  # another label asks for the same address
+            return
+        first = entry.first.proposal
+        job = Job([entry], Attempt(url=first.url, page_url=entry.page_url, fallbacks=entry.fallbacks))
+        self._jobs[entry.key] = job
+        self._queue(job)
+
+    def _queue(self, job: Job, *, after_s: float = 0.0) -> None:
+        """Put a job into the queue of its host, or on to what follows when it has none."""
+        if local.is_local(job.attempt.url):
+            name, limits, job.target = THIS_MACHINE, _LOCAL, None
+        else:
+            try:
+                job.target = self._guard.check(job.attempt.url)
+            except Refused as refused:
+                self._follow(job, Failure(reason=refused.reason, detail=refused.detail), 0.0)
+                return
+            own = self._guard.is_private(job.target)
+            name = hosts.host_name(job.target)
+            limits = self._patience.own if own else hosts.limits_for(job.target, own=False)
+        if name in self._put_off:
+            self._hosts.give_up(name, limits, self._put_off.pop(name))
+        given_up = self._hosts.add(name, job, limits, now=self._clock(), after_s=after_s)
+        if given_up is not None:
+            self._finish(job, given_up)
+
+    def _dispatch(self) -> None:
+        """Hand out whatever may be asked now."""
+        now = self._clock()
+        while self._busy < WORKERS and not self._outage.under_way:
+            taken = self._hosts.take(now)
+            if taken is None:
+                break
+            name, job = taken
+            if isinstance(job, RobotsJob):
+                self._hand_out(self._ask_robots, name, job)
+            elif (refusal := self._gate(name, job)) is None:
+                self._hand_out(self._ask, name, job)
+            elif isinstance(refusal, Failure):
+                self._free(name)
+                self._finish(job, refusal)
+        if self._outage.due(now):
+            self._outage.probing = True
+            self._threads.submit(self._probe)
+
+    def _gate(self, name: str, job: Job) -> Failure | RobotsJob | None:
+        """Return None when a job may ask; the failure that ends it; or the robots.txt that it now waits for."""
+        target = job.target
+        if target is None or self._robots is None:
+            return None
+        if failure := self._robots_failures.get(target.origin):
+            return failure
+        rules = self._robots.rules(target)
+        if rules is not None:
+            return rules.refuses(target.path)
+        asking = self._robots_jobs.get(target.origin)
+        if asking is not None:
+            asking.waiting.append(job)
+            self._free(name)
+            return asking
+        asking = self._robots_jobs[target.origin] = RobotsJob(target, [job])
+        self._hand_out(self._ask_robots, name, asking)
+        return asking
+
+    def _free(self, name: str) -> None:
+        """Give back a connection that was not used."""
+        self._hosts.unused(name, now=self._clock())
+
+    def _hand_out(self, work: Callable[..., None], *arguments: object) -> None:
+        self._busy += 1
+        self._threads.submit(self._guarded, work, *arguments)
+
+    # in the threads
+
+    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
+        try:
+            work(*arguments)
+        except BaseException as error:
+            self._events.put(Broken(error))
+
+    def _ask(self, name: str, job: Job) -> None:
+        timed = self._journey.request(job.attempt)
+        self._events.put(_Answered(name, job, timed))
+        if isinstance(timed.answer, Fetched):
+            outcome = self._journey.arrive(timed.answer)
+            self._events.put(_Kept(job, outcome, job.attempt.requests + 1))
+
+    def _ask_robots(self, name: str, job: RobotsJob) -> None:
+        self._events.put(_RobotsAnswered(name, job, self._journey.ask_robots(job.target)))
+
+    def _probe(self) -> None:
+        assert self._last_reached is not None
+        self._guard.lookup.forget_failures()
+        try:
+            self._guard.connect(self._last_reached, timeout_s=5.0).close()
+        except Exception:
+            self._events.put(_Probed(False))
+        else:
+            self._events.put(_Probed(True))
+
+    # what follows
+
+    def _wait_for_events(self) -> bool:
+        """Handle at least one event, or wait until something may be started; False when all is done."""
+        if not self._busy and all(shelf.done(self._books.ledger) for shelf in self._shelves.values()):
+            return False
+        times = [self._outage.next_probe] if self._outage.under_way else [self._hosts.next_time()]
+        soonest = min((moment for moment in times if moment is not None), default=None)
+        wait = 0.25 if soonest is None or self._busy >= WORKERS else min(0.25, max(0.0, soonest - self._clock()))
+        try:
+            self._handle(self._events.get(timeout=wait) if wait > 0 else self._events.get_nowait())
+            while True:
+                self._handle(self._events.get_nowait())
+        except queue.Empty:
+            return True
+
+    def _handle(self, event: object) -> None:
+        match event:
+            case _Answered(host, job, timed):
+                self._answered(host, job, timed)
+            case _Kept(job, outcome, requests):
+                self._busy -= 1
+                self._settle(job, outcome, requests)
+            case _RobotsAnswered(host, robots_job, answer):
+                self._busy -= 1
+                self._robots_answered(host, robots_job, answer)
+            case Searched(label, _, asked):
+                self._searched(self._shelves[label], asked)
+            case Asking(provider, text):
+                self._progress.advance(0, note=f"asking {provider} for {text}")
+            case _Probed(reachable):
+                self._probed(reachable)
+            case Broken(error):
+                raise error
+
+    def _searched(self, shelf: Shelf, asked: int) -> None:
+        shelf.searching = False
+        shelf.exhausted = shelf.loaded and asked == 0
+        self.network_down = self.network_down or self._desk.network_down
+        if asked or not shelf.loaded:
+            shelf.loaded = True
+            self._books.flush(force=True)
+            shelf.put(entry for entry in self._load(shelf.label) if not self._is_under_way(entry))
+
+    def _is_under_way(self, entry: Entry) -> bool:
+        job = self._jobs.get(entry.key)
+        return job is not None and any(one.first.label == entry.first.label for one in job.entries)
+
+    def _answered(self, name: str, job: Job, timed: Timed) -> None:
+        self.requests += job.target is not None
+        answer = timed.answer
+        passing = answer if isinstance(answer, Failure) and answer.transient else None
+        self._learn(name, job.target, passing)
+        if not isinstance(answer, Fetched):
+            self._busy -= 1
+            self._follow(job, answer, timed.seconds)
+
+    def _learn(self, name: str, target: Target | None, failure: Failure | None) -> None:
+        """Let the host's queue and the watch over the network know how a request ended."""
+        now = self._clock()
+        if failure is None and target is not None:
+            self._last_reached = target
+        if target is not None and self._outage.note(name, failure, now=now):
+            self._last_reached = self._last_reached or target
+            self._progress.say(
+                f"The network seems to be down. Looking again every {self._patience.probe_s:.0f} s; nothing is lost, "
+                "and Ctrl-C saves."
+            )
+        drained = self._hosts.answered(name, failure, now=now)
+        given_up = self._hosts.given_up(name)
+        if given_up is None:
+            return
+        if given_up.retry_after is not None:
+            until = datetime.fromtimestamp(time.time() + given_up.retry_after, UTC)
+            self._manifest.defer_host(name, until, given_up.reason)
+        for waiting in drained:
+            for one in waiting.waiting if isinstance(waiting, RobotsJob) else [waiting]:
+                self._finish(one, given_up)
+
+    def _follow(self, job: Job, answer: Moved | Failure, seconds: float) -> None:
+        step = attempts.follow(
+            job.attempt,
+            answer,
+            seconds=seconds,
+            max_redirects=self._patience.fetch.max_redirects,
+            back_off_s=self._patience.back_off_s,
+        )
+        job.attempt = step.attempt
+        match step:
+            case Again(_, after_s):
+                self._queue(job, after_s=after_s)
+            case Done(_, outcome):
+                assert isinstance(outcome, Failure)
+                self._finish(job, outcome)
+
+    def _finish(self, job: Job, failure: Failure) -> None:
+        self._settle(job, failure, job.attempt.requests)
+
+    def _settle(self, job: Job, outcome: Arrived | Failure, requests: int) -> None:
+        """Put down what became of a job, under every label that waited for it."""
+        self._jobs.pop(job.entries[0].key, None)
+        if isinstance(outcome, Arrived):
+            self._books.arrived(job.entries, outcome, requests=requests)
+        else:
+            self._books.failed(job.entries, outcome, requests=requests)
+        for entry in job.entries:
+            shelf = self._shelves[entry.first.label]
+            shelf.under_way -= 1
+            if isinstance(outcome, Failure) and outcome.reason in UNREACHABLE:
+                self._lost_in_outage.append((shelf.label, entry))
+            self._show(shelf)
+        if isinstance(outcome, Arrived):
+            self._lost_in_outage.clear()
+
+    def _robots_answered(self, name: str, job: RobotsJob, answer: str | Failure) -> None:
+        self.requests += 1
+        origin = job.target.origin
+        self._learn(name, job.target, answer if isinstance(answer, Failure) else None)
+        if isinstance(answer, Failure):
+            tries = attempts.FEW_TRIES.get(answer.reason, attempts.TRIES)
+            given_up = self._hosts.given_up(name)
+            if given_up is None and job.tries < tries:
+                pause = self._patience.back_off_s[min(job.tries, len(self._patience.back_off_s)) - 1]
+                job.tries += 1
+                limits = self._patience.own if self._guard.is_private(job.target) else hosts.PUBLIC
+                self._hosts.add(name, job, limits, now=self._clock(), after_s=answer.retry_after or pause)
+                return
+            self._robots_failures[origin] = answer
+        elif self._robots is not None:
+            self._robots.learn(origin, answer)
+        self._robots_jobs.pop(origin, None)
+        for waiting in job.waiting:
+            self._queue(waiting)
+
+    def _probed(self, reachable: bool) -> None:
+        now = self._clock()
+        if reachable:
+            self._outage.over()
+            self._progress.say("The network is back.")
+            for label, entry in reversed(self._lost_in_outage):
+                self._books.forget(entry)
+                self._shelves[label].put_back([entry])
+            self._lost_in_outage.clear()
+            self._robots_failures.clear()
+        elif not self._outage.goes_on(now):
+            self.network_down = True
+
+    def _show(self, shelf: Shelf) -> None:
+        kept = self._books.ledger.kept(shelf.label)
+        steps = max(0, min(kept, shelf.target) - shelf.shown)
+        shelf.shown += steps
+        self._progress.advance(steps, note=f"{shelf.name}: {kept} of {shelf.target}")
