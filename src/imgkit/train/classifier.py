@@ -29,7 +29,7 @@ class Classifier:
     """A network with its preprocessing, labels and calibration, computing in float32.
 
     Attributes:
-        about: labels, temperature, the unknown threshold.
+        about: labels and the unknown threshold.
         backbone: everything below the last layer.
         head: the last layer.
     """
@@ -55,7 +55,7 @@ class Classifier:
 
     def probabilities(self, logits: Floats) -> Floats:
         """Return the calibrated (N, K) probabilities of (N, K) logits."""
-        return softmax(logits / self.about.temperature)
+        return softmax(logits)
 
     def answer(
         self, paths: Sequence[Path], *, progress: Progress, title: str

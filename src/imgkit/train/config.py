@@ -8,8 +8,6 @@ from typing import Literal
 Monitor = Literal["macro-f1", "accuracy", "loss"]
 MONITORS: tuple[Monitor, ...] = ("macro-f1", "accuracy", "loss")
 
-Weights = Literal["auto", "packaged", "hub"]
-
 SMALLEST_VALIDATION_PER_LABEL = 30  # with fewer, one split says little: out-of-fold numbers are used instead
 
 
@@ -20,7 +18,7 @@ class TrainConfig:
     The pictures: ``data`` is a folder (label folders, train/val/test folders, or one with a metadata.csv) or a CSV;
     ``split_file`` gives some pictures' splits, matched by label and file name.
 
-    The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file; ``size`` is in pixels.
+    The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file.
 
     The work: ``finetune`` None means yes on a GPU, no on a CPU; the length is ``steps``, else ``epochs``, else derived;
     ``minutes`` caps it. ``lr`` is that of the head at a batch of 64; deeper layers get less by ``layer_decay`` each.
@@ -38,7 +36,6 @@ class TrainConfig:
 
     backbone: str | None = None
     weights: str = "auto"
-    size: int | None = None
     device: str = "auto"
 
     finetune: bool | None = None

@@ -3,33 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imgkit.train.calibrate import softmax
 from imgkit.train.config import Monitor
-from imgkit.train.intervals import macro_f1
-from imgkit.train.metrics import SMALLEST_PROBABILITY, Floats, Ints
+from imgkit.train.judge import Judgement
 
 State = dict[str, Tensor]
 
 KEPT = 3  # candidates that stay in memory, and that a soup is made of
 PROBE = "probe"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
-    """How some weights do on the validation set. ``nll`` is in nats."""
-
-    macro_f1: float
-    accuracy: float
-    nll: float
-
-    def rank(self, monitor: Monitor) -> tuple[float, float]:
-        """Return what to compare: the monitored score, and the loss where that is level. High is good."""
-        first = {"macro-f1": self.macro_f1, "accuracy": self.accuracy, "loss": -self.nll}[monitor]
-        return round(first, 9), -self.nll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,20 +22,6 @@ class Candidate:
     name: str
     judgement: Judgement
     state: State
-
-
-Judge = Callable[[nn.Module], Judgement]
-
-
-def judge(logits: Floats, targets: Ints, labels: int) -> Judgement:
-    """Score (N, K) logits."""
-    predicted = np.asarray(logits.argmax(axis=1), dtype=np.int64)
-    given = softmax(logits)[np.arange(len(targets)), targets]
-    return Judgement(
-        macro_f1=macro_f1(targets, predicted, labels),
-        accuracy=float((predicted == targets).mean()),
-        nll=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
-    )
 
 
 class Contest:
@@ -70,7 +39,7 @@ class Contest:
         self.best = self.best[:KEPT]
         return self.best[0] is candidate
 
-    def soup(self, model: nn.Module, judged: Judge) -> Candidate | None:
+    def soup(self, model: nn.Module, judge: Callable[[nn.Module], Judgement]) -> Candidate | None:
         """Average the best candidates greedily, each only if the validation set does not get worse.
 
         ``model`` is used for judging and left with other weights than before. None where no average is as good.
@@ -83,7 +52,7 @@ class Contest:
         for candidate in self.best[1:]:
             mixed = average([*members, candidate.state])
             model.load_state_dict(mixed)
-            judgement = judged(model)
+            judgement = judge(model)
             if judgement.rank(self._monitor) >= best.rank(self._monitor):
                 members, taken, best = [*members, candidate.state], [*taken, candidate.name], judgement
         if len(members) == 1:

@@ -91,4 +91,4 @@ def _remember(cache: Path, prints: dict[str, Fingerprint]) -> None:
     write_text(cache / FILE_NAME, json.dumps({"version": VERSION, "files": rows}))
 
 
-FILE_NAME = "fingerprints.json"
+FILE_NAME = "train-fingerprints.json"

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from imgkit.progress import Progress
 from imgkit.train import checkpoint
 from imgkit.train.batches import Batch, Batches, step_seed
-from imgkit.train.contest import PROBE, Candidate, Contest, Judge, Judgement, copy_of
+from imgkit.train.contest import PROBE, Candidate, Contest, copy_of
 from imgkit.train.interrupt import Stop
-from imgkit.train.model import Normalise, parameter_groups
+from imgkit.train.judge import Judge, Judgement
+from imgkit.train.model import Normalise, learn, parameter_groups
 from imgkit.train.recipe import Recipe, pace
 from imgkit.vision import torchvision_ops
 from imgkit.vision.device import DTYPES, Precision
@@ -94,7 +95,7 @@ class Fit:
         model: on the device, its head already that of the probe.
         batches: the training batches.
         recipe: how long and how fast.
-        judged: scores weights on the validation set.
+        judge: scores weights on the validation set.
         normalise: what stands before the model, on the device.
         precision: number format of the forward pass.
         folder: for checkpoints.
@@ -106,13 +107,13 @@ class Fit:
         batches: Batches,
         recipe: Recipe,
         *,
-        judged: Judge,
+        judge: Judge,
         normalise: Normalise,
         precision: Precision,
         folder: Path,
     ) -> None:
         self.model, self.batches, self.recipe = model, batches, recipe
-        self._judged, self._normalise, self._precision, self._folder = judged, normalise, precision, folder
+        self.judge, self._normalise, self._precision, self._folder = judge, normalise, precision, folder
         self._device = next(model.parameters()).device
         groups = parameter_groups(model, layer_decay=recipe.layer_decay, weight_decay=recipe.weight_decay)
         self._scales = [float(group["lr_scale"]) for group in groups]
@@ -131,7 +132,7 @@ class Fit:
     def run(self, *, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> Fitted:
         """Train to the end of the recipe, or until ``stop``: then everything is saved and the signal is passed on."""
         if self.probe is None:
-            self.probe = self._judged(self.model)
+            self.probe = self.judge(self.model)
             self.contest.enter(Candidate(name=PROBE, judgement=self.probe, state=copy_of(self.model)))
             self.save()
         progress.start("fine-tuning", self.recipe.steps)
@@ -143,7 +144,7 @@ class Fit:
                 if not self._fall_back():
                     break
         winner = self.contest.best[0]
-        soup = self.contest.soup(self.model, self._judged)
+        soup = self.contest.soup(self.model, self.judge)
         if soup and soup.judgement.rank(self.recipe.monitor) > winner.judgement.rank(self.recipe.monitor):
             winner = soup
         return Fitted(winner=winner, probe=self.probe, rows=tuple(self.rows), notes=tuple(self.notes))
@@ -151,7 +152,7 @@ class Fit:
     def _epoch(self, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> None:
         started, first_step, bad = time.monotonic(), self.step, 0
         end = min(self.recipe.steps, (self.step // self.recipe.steps_per_epoch + 1) * self.recipe.steps_per_epoch)
-        self.model.train()
+        learn(self.model)
         while self.step < end:
             if stop:
                 self.save()
@@ -214,7 +215,7 @@ class Fit:
         epoch = -(-self.step // self.recipe.steps_per_epoch)
         loss, hits, norm = (self._sums / max(1, self.recipe.steps_per_epoch)).tolist()
         self._sums.zero_()
-        validation, average = self._judged(self.model), self._judged(self.average.module)
+        validation, average = self.judge(self.model), self.judge(self.average.module)
         self.contest.enter(Candidate(name=f"epoch {epoch}", judgement=validation, state=copy_of(self.model)))
         self.contest.enter(
             Candidate(name=f"average at epoch {epoch}", judgement=average, state=copy_of(self.average.module))

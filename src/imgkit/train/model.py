@@ -68,6 +68,23 @@ def set_head(model: nn.Module, head: Head) -> None:
         layer.bias.copy_(torch.from_numpy(head.bias))
 
 
+def learn(model: nn.Module) -> None:
+    """Put the model in training mode, but keep the statistics of its batch normalisation as they were pretrained.
+
+    The probe that became the head was fitted on features of those statistics; with those of one batch the same network
+    gets 59 instead of 100 % of its own training pictures right (lite0, 128 pictures of 10 monkey species, batch 32).
+    """
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
+def cool(head: Head, temperature: float) -> Head:
+    """Return the head whose logits are those of ``head`` divided by ``temperature``."""
+    return Head(weight=head.weight / np.float32(temperature), bias=head.bias / np.float32(temperature))
+
+
 def head_of(model: nn.Module) -> Head:
     """Return a copy of the model's last layer."""
     layer = linear_layer(model)

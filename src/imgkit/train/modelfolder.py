@@ -1,7 +1,7 @@
 """Write and read the model folder: model.safetensors and a config.json that timm and imgkit both understand.
 
 ``timm.create_model("local-dir:<folder>", pretrained=True)`` gives the network with its label names; what timm does not
-know (temperature, the unknown threshold, where the numbers come from) is under the key ``imgkit``. Never a pickle.
+know (the unknown threshold, where the model comes from) is under the key ``imgkit``. Never a pickle.
 """
 
 import json
@@ -36,12 +36,12 @@ FROM_ELSEWHERE = (
 class About:
     """What a model folder says beyond the network.
 
-    ``labels`` are in the order of the outputs; probabilities are softmax(logits / temperature); below
-    ``unknown_below`` the answer is "unknown". ``trained`` is for people: when, from which run, with which scores.
+    ``labels`` are in the order of the outputs; below the probability ``unknown_below`` the answer is "unknown".
+    ``trained`` is for people: from which run, on how much. The softmax of the outputs is calibrated as it is: the
+    temperature was divided into the last layer.
     """
 
     labels: tuple[str, ...]
-    temperature: float
     unknown_below: float
     trained: Mapping[str, object]
 
@@ -105,7 +105,6 @@ def read_about(folder: Path) -> About:
         ours = config["imgkit"]
         about = About(
             labels=tuple(config["label_names"]),
-            temperature=float(ours["temperature"]),
             unknown_below=float(ours["unknown_below"]),
             trained=ours["trained"],
         )

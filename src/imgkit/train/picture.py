@@ -28,10 +28,8 @@ class Picture:
     page_url: str = ""
 
     def name_in(self, root: Path) -> str:
-        """Return the path relative to ``root`` with forward slashes, or the whole path where it lies elsewhere."""
-        if self.path.is_relative_to(root):
-            return self.path.relative_to(root).as_posix()
-        return self.path.as_posix()
+        """Return the path relative to ``root``, as ``relative_name`` writes it."""
+        return relative_name(self.path, root)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,3 +40,12 @@ class Quarantined:
     label: str
     reason: str
     detail: str = ""
+
+    def name_in(self, root: Path) -> str:
+        """Return the path relative to ``root``, as ``relative_name`` writes it."""
+        return relative_name(self.path, root)
+
+
+def relative_name(path: Path, root: Path) -> str:
+    """Return ``path`` below ``root`` with forward slashes, or the whole path where it lies elsewhere."""
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,6 @@ THREADS = 4  # decoding and resizing leave Python's lock
 GPU_SHARE = 0.3  # of the free memory that pixels may take
 
 Pixels = NDArray[np.uint8]
-Prepare = Callable[[Image.Image], Pixels]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +54,6 @@ def squares(
         pixels = pixels.to(device)
     sizes = torch.tensor([(picture.width, picture.height) for picture in pictures], dtype=torch.float32)
     return Squares(pixels=pixels, sizes=sizes)
-
-
-def prepared(paths: Sequence[Path], prepare: Prepare, *, progress: Progress, title: str) -> Pixels:
-    """Return (N, S, S, 3) bytes: each picture decoded and prepared exactly as for a prediction."""
-    with ThreadPoolExecutor(THREADS) as pool:
-        ready = pool.map(lambda path: prepare(open_picture(path)), paths)
-        return np.stack(list(track(ready, progress, title, len(paths))))
 
 
 def squash(image: Image.Image, side: int) -> Pixels:

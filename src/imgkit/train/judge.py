@@ -1,0 +1,79 @@
+"""Score weights on the validation pictures while training."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from imgkit.train.calibrate import softmax
+from imgkit.train.classifier import Pixels
+from imgkit.train.config import Monitor
+from imgkit.train.intervals import macro_f1
+from imgkit.train.metrics import SMALLEST_PROBABILITY, Floats, Ints
+from imgkit.train.model import Normalise
+from imgkit.vision.device import DTYPES, Precision
+
+BATCH_ON_CPU, BATCH_ON_GPU = 8, 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """How some weights do on the validation set. ``nll`` is in nats."""
+
+    macro_f1: float
+    accuracy: float
+    nll: float
+
+    def rank(self, monitor: Monitor) -> tuple[float, float]:
+        """Return what to compare: the monitored score, and the loss where that is level. High is good."""
+        first = {"macro-f1": self.macro_f1, "accuracy": self.accuracy, "loss": -self.nll}[monitor]
+        return round(first, 9), -self.nll
+
+
+class Judge:
+    """The validation pictures, decoded once, just as a prediction sees them.
+
+    Args:
+        pixels: (N, S, S, 3) prepared pictures.
+        targets: (N,) label numbers.
+        labels: K.
+        normalise: what stands before the model, on the model's device.
+        precision: number format of the forward pass.
+    """
+
+    def __init__(
+        self, pixels: Pixels, targets: Ints, labels: int, *, normalise: Normalise, precision: Precision
+    ) -> None:
+        self._pixels, self._targets, self._labels = pixels, targets, labels
+        self._normalise, self._precision = normalise, precision
+
+    def __call__(self, model: nn.Module) -> Judgement:
+        """Score the model as it is now."""
+        return judgement(self.logits(model), self._targets, self._labels)
+
+    def logits(self, model: nn.Module) -> Floats:
+        """Return the (N, K) logits; the model is in eval mode afterwards."""
+        device = next(model.parameters()).device
+        size = BATCH_ON_CPU if device.type == "cpu" else BATCH_ON_GPU
+        model.eval()
+        parts = []
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, DTYPES[self._precision], enabled=self._precision == "bfloat16"),
+        ):
+            for start in range(0, len(self._pixels), size):
+                images = torch.from_numpy(self._pixels[start : start + size]).to(device).permute(0, 3, 1, 2)
+                parts.append(model(self._normalise(images)).float())
+        return torch.cat(parts).double().cpu().numpy()
+
+
+def judgement(logits: Floats, targets: Ints, labels: int) -> Judgement:
+    """Score (N, K) logits."""
+    predicted = np.asarray(logits.argmax(axis=1), dtype=np.int64)
+    given = softmax(logits)[np.arange(len(targets)), targets]
+    return Judgement(
+        macro_f1=macro_f1(targets, predicted, labels),
+        accuracy=float((predicted == targets).mean()),
+        nll=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+    )
