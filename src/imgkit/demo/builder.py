@@ -36,7 +36,8 @@ class WorldBuilder:
 
     Args:
         topics: labels and the phrases that find them.
-        hosts: image hosts; the pictures of a label are spread over them in turn.
+        hosts: image hosts.
+        spread: over how many of the hosts the pictures of a label are spread in turn; None: over all.
         size: width and height in px of drawings that do not say otherwise.
         seed: of the world; the drawings' seeds follow from it.
     """
@@ -46,11 +47,13 @@ class WorldBuilder:
         *,
         topics: Sequence[Topic] = SNAKES,
         hosts: Sequence[Host] = (Host(name="photos", robots=ROBOTS), Host(name="archive", robots=ROBOTS)),
+        spread: int | None = None,
         size: tuple[int, int] = (320, 240),
         seed: int = 0,
     ) -> None:
         self.topics = tuple(topics)
         self.hosts = tuple(hosts)
+        self.spread = spread or len(hosts)
         self.size = size
         self.seed = seed
         self._pictures: list[Picture] = []
@@ -145,7 +148,7 @@ class WorldBuilder:
 
     def _next_host(self, label: str) -> str:
         self._listed[label] += 1
-        return self.hosts[self._listed[label] % len(self.hosts)].name
+        return self.hosts[self._listed[label] % self.spread].name
 
     def _next_id(self, stem: str) -> str:
         self._numbers[stem] += 1

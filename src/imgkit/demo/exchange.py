@@ -20,7 +20,7 @@ class Exchange:
 
     ``site`` is the nickname of the host or service that was asked. ``count`` says how often this address was asked
     for so far, this request included; ``site_count`` the same for the whole site. ``sites`` maps nicknames to
-    "address:port". ``done`` is told the status, 0 for none, before the last bytes of the answer are sent.
+    "address:port", ``neighbour`` is another image host where there is one. ``done`` is told the status, 0 for none, before the last bytes of the answer are sent.
     """
 
     method: str
@@ -31,6 +31,7 @@ class Exchange:
     count: int
     site_count: int
     sites: Mapping[str, str]
+    neighbour: str
     connection: socket.socket
     closing: threading.Event
     done: Callable[[int], None]

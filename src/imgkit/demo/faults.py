@@ -16,9 +16,10 @@ class Fault:
     """One way in which an address differs from a plain 200 with a JPEG.
 
     ``reason`` is the code with which a polite client loses the picture, "" when it gets it; ``also`` are codes that
-    are as right. ``passing`` says that the failure may be over tomorrow, so that a client may put it off instead of
-    giving up. ``address`` replaces the path: it may be a whole address, ``{id}`` is the picture's id and ``{site}``
-    the address and port of a site. ``stalls`` marks the faults that hold a client until its own patience ends.
+    are as right. ``flag`` is the code with which a look at the picture should say that it is damaged. ``passing`` says
+    that the failure may be over tomorrow, so that a client may put it off instead of giving up. ``address`` replaces
+    the path: it may be a whole address, ``{id}`` is the picture's id and ``{site}`` the address and port of a site.
+    ``stalls`` marks the faults that hold a client until its own patience ends.
     """
 
     summary: str
@@ -26,6 +27,7 @@ class Fault:
     body: Body | None = None
     reason: str = ""
     also: tuple[str, ...] = ()
+    flag: str = ""
     passing: bool = False
     address: str = ""
     stalls: bool = False
@@ -88,6 +90,13 @@ RECOVERABLE: Final[dict[str, Fault]] = {
     "gps": _held("a place and a serial number in its EXIF", bodies.with_gps),
 }
 """A polite client ends with the picture."""
+
+DAMAGED: Final[dict[str, Fault]] = {
+    "cut_with_end": Fault(
+        summary="half a JPEG with an end marker, grey below", body=bodies.cut_with_end, flag="bad.quality"
+    ),
+}
+"""Files that load, so that only a look at the picture says what is wrong."""
 
 REFUSED: Final[dict[str, Fault]] = {
     "401": Fault(summary="asks for a login", answer=status(401), reason="http.401"),
@@ -234,7 +243,6 @@ NO_PICTURE: Final[dict[str, Fault]] = {
     "avif": _held("an AVIF", bodies.avif, "image/avif", reason="img.format", address="/pictures/{id}.avif"),
     "truncated": _held("a JPEG cut off", bodies.truncated, reason="img.truncated"),
     "truncated_png": _held("a PNG cut off", bodies.truncated_png, "image/png", reason="img.truncated"),
-    "cut_with_end": _held("half a JPEG with an end marker", bodies.cut_with_end, reason="img.truncated"),
     "bomb_png": _held("claims 30,000 × 30,000 pixels", bodies.bomb_png, "image/png", reason="img.bomb"),
     "animated_many": _held("an animation of 600 frames", bodies.animated_many, "image/gif", reason="img.animated_many"),
     "pixel": _held("1 × 1 pixel", bodies.pixel, "image/png", reason="img.small"),
@@ -250,5 +258,5 @@ NO_PICTURE: Final[dict[str, Fault]] = {
 }
 """The address answers, but not with a picture that is worth keeping."""
 
-FAULTS: Final[dict[str, Fault]] = RECOVERABLE | REFUSED | BROKEN_WIRE | NO_PICTURE
+FAULTS: Final[dict[str, Fault]] = RECOVERABLE | DAMAGED | REFUSED | BROKEN_WIRE | NO_PICTURE
 """Every fault by name. Those that are over after some requests count per address, from the start of the web."""

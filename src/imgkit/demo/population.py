@@ -23,10 +23,12 @@ CONFLICTS: Final = 2
 """Exact copies of a picture of one label that are listed under the other as well."""
 EXCLUDED_PER_LABEL: Final = 3
 LOST: Final[tuple[str, ...]] = (
-    *("404", "410", "403", "html_named_jpg", "empty", "truncated", "cut_with_end", "bomb_png", "pixel"),
+    *("404", "410", "403", "html_named_jpg", "empty", "truncated", "bomb_png", "pixel"),
     *("icon", "noai", "robots", "redirect_loop"),
 )
 """Faults of the pictures that nobody can get, one of each under each label."""
+DAMAGED: Final[tuple[str, ...]] = ("cut_with_end",)
+"""Faults that only a look at the picture finds, one of each under each label."""
 PLACEHOLDERS_PER_LABEL: Final = 4
 MENDED: Final[tuple[str, ...]] = (
     *("429_once", "429_once", "503_once", "503_twice", "reset_once", "needs_referer", "redirect_three", "chunked"),
@@ -56,14 +58,37 @@ CARELESS: Final = ("bing", "flickr", "openverse")
 
 def small_world(*, good: int, faults: Sequence[str], providers: Sequence[str], hosts: int, seed: int) -> World:
     """Return the world of :meth:`imgkit.demo.world.World.small`."""
-    builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in HOST_NAMES[:hosts]], seed=seed)
+    names = [*HOST_NAMES[:hosts], *(_own_host(name) for name in faults if FAULTS[name].passing)]
+    builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in names], spread=hosts, seed=seed)
     for _ in range(good):
         for label in (CORAL, KING):
             builder.add(label, providers=providers)
     for name in faults:
-        kind: Kind = "good" if FAULTS[name].recoverable else "lost"
-        builder.add(CORAL, kind=kind, fault=name, providers=providers, id=f"fault-{name}")
+        _add_fault(builder, name, providers)
     return builder.build()
+
+
+def _add_fault(builder: WorldBuilder, name: str, providers: Sequence[str]) -> None:
+    fault = FAULTS[name]
+    if fault.reason == "img.placeholder":  # what gives it away is that it comes from three addresses of a host
+        for number in ("", "-2", "-3"):
+            builder.add(
+                CORAL, kind="lost", fault=name, providers=providers, id=f"fault-{name}{number}", host=HOST_NAMES[0]
+            )
+        return
+    host = _own_host(name) if fault.passing else ""
+    builder.add(CORAL, kind=_kind(name), fault=name, providers=providers, id=f"fault-{name}", host=host)
+
+
+def _own_host(fault: str) -> str:
+    """A host that fails again and again is left alone for a while, with all its pictures: such a fault lives alone."""
+    return f"host-of-{fault}"
+
+
+def _kind(fault: str) -> Kind:
+    if FAULTS[fault].flag:
+        return "damaged"
+    return "good" if FAULTS[fault].recoverable else "lost"
 
 
 def demo_world(*, seed: int) -> World:
@@ -135,9 +160,11 @@ class _Plan:
             self.builder.add(label, kind="excluded", drawing=drawing, title=title, providers=("bing",))
 
     def lost(self, label: str) -> None:
-        """Addresses that give nobody a picture."""
-        for fault in LOST:
-            self.builder.add(label, kind="lost", drawing=self._drawing(label), fault=fault, providers=self._careless())
+        """Addresses that give nobody a picture, or half of one."""
+        for fault in (*LOST, *DAMAGED):
+            self.builder.add(
+                label, kind=_kind(fault), drawing=self._drawing(label), fault=fault, providers=self._careless()
+            )
         for _ in range(PLACEHOLDERS_PER_LABEL):
             drawing = Drawing(subject="placeholder", seed=0, width=500, height=375)
             self.builder.add(

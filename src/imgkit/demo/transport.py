@@ -207,9 +207,7 @@ def redirect_elsewhere(exchange: Exchange, data: bytes) -> None:
     if "hop" in exchange.params:
         good(exchange, data)
     else:
-        others = [name for name in exchange.sites if name not in (exchange.site, "canary", "refused")]
-        address = exchange.sites[others[-1]] if others else exchange.sites[exchange.site]
-        redirect(exchange, f"http://{address}{_without_hop(exchange)}hop=1")
+        redirect(exchange, f"http://{exchange.sites[exchange.neighbour]}{_without_hop(exchange)}hop=1")
 
 
 def redirect_to(location: str) -> Answer:

@@ -151,6 +151,7 @@ class Web:
                 count=max(1, self._asked[address]),
                 site_count=self._asked[received.site],
                 sites=self.sites,
+                neighbour=self._neighbour(received.site),
                 connection=received.connection,
                 closing=self._closing,
                 done=lambda status: self._done(number, status),
@@ -178,6 +179,9 @@ class Web:
             answer_host(exchange, host, self._index)
         else:
             exchange.send(200, b"secret", content_type="text/plain")
+
+    def _neighbour(self, site: str) -> str:
+        return next((name for name in self._hosts if name != site), site)
 
     def _line(self, received: Received) -> Request:
         return Request(

@@ -11,9 +11,10 @@ from urllib.parse import unquote, urlsplit
 from imgkit.demo.faults import FAULTS
 
 Kind: TypeAlias = Literal[
-    "good", "wrong_label", "offtopic", "exact_copy", "near_copy", "placeholder", "excluded", "lost"
+    "good", "wrong_label", "offtopic", "exact_copy", "near_copy", "placeholder", "excluded", "damaged", "lost"
 ]
-"""What was planted. ``lost`` is a picture that no polite client can get, for the reason of its fault."""
+"""What was planted. ``lost`` is a picture that no polite client can get, for the reason of its fault; ``damaged`` one
+that it gets, with a fault that only a look at the picture finds."""
 
 HOP = re.compile(r"[?&]hop=\d+$")
 """What redirects append to an address; it does not count when a picture is looked up."""
@@ -159,7 +160,8 @@ class World:
         """Return a world for tests: per label some good pictures, and one picture of the first label for each fault.
 
         The pictures are small (320 × 240 px) and listed at every one of ``providers`` in the order of their ids:
-        ``coral_snake-001``, ``coral_snake-002`` …; those with faults follow as ``fault-<name>``.
+        ``coral_snake-001``, ``coral_snake-002`` …; those with faults follow as ``fault-<name>``. A fault that may pass
+        tomorrow has a host of its own; a placeholder has three addresses, the second ending in ``-2``.
         """
         from imgkit.demo.population import small_world
 
