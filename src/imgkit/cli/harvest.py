@@ -45,7 +45,9 @@ def harvest(
     ] = None,
     proxy: Annotated[str, typer.Option(help="Address of an HTTP proxy for every request.")] = DEFAULTS.proxy,
     user_agent: Annotated[str, typer.Option(help="What to say to every host instead of imgkit's own name.")] = "",
-    contact: Annotated[str, typer.Option(help="E-mail address or page for the owners of hosts, said to them.")] = "",
+    contact: Annotated[
+        str, typer.Option(envvar="IMGKIT_CONTACT", help="E-mail address or page for the owners of hosts, said to them.")
+    ] = "",
     retry: Annotated[bool, typer.Option(help="Try again what failed for good in earlier runs.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Show the plan, its cost in calls and the keys; ask nobody.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,

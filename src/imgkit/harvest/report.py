@@ -83,13 +83,12 @@ class HarvestReport:
     def summary(self) -> str:
         """The result in one sentence, with what to do next."""
         kept, wanted = sum(one.kept for one in self.labels), sum(one.target for one in self.labels)
-        state = f"{kept:,} of {wanted:,} pictures are in {self.data}/harvested."
-        match self.exit_code:
-            case 0:
-                return f"{state} Next: imgkit curate"
-            case 5:
-                why = "The network is down." if self.network_down else "No provider could be asked."
-                return f"{why} {state} Nothing is lost; run the same command again to go on."
+        state = f"{kept:,} pictures are in {self.data}/harvested ({wanted:,} wanted)."
+        if self.exit_code == 0:
+            return f"{state} Next: imgkit curate"
+        if self.exit_code == 5:
+            why = "The network is down." if self.network_down else "No provider could be asked."
+            return f"{why} {state} Nothing is lost; run the same command again to go on."
         short = ", ".join(f"{one.name} ({one.short:,} short)" for one in self.labels if one.short)
         return f"{state} Below target: {short}. Add queries or providers, or go on with: imgkit curate"
 
@@ -136,7 +135,8 @@ def _not_asked(name: str, state: Missing) -> str:
 
 def _sentence(one: Refusal) -> str:
     after = f" after {one.found:,} candidates" if one.found else ""
-    return f"{one.provider} stopped{after}: {one.detail or one.verdict}"
+    detail = (one.detail or one.verdict).strip()
+    return f"{one.provider} stopped{after}: {detail}{'' if detail.endswith('.') else '.'}"
 
 
 def _capital(text: str) -> str:

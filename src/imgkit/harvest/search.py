@@ -2,11 +2,14 @@
 
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
+
+import icrawler.builtin  # noqa: F401 - two providers' threads that import it at the same moment would deadlock
 
 from imgkit.files import write_atomically
 from imgkit.harvest.patience import Patience
@@ -30,6 +33,7 @@ SURPLUS: Final = 1.5
 SMALLEST_ROUND: Final = 20
 """Candidates of one search in one round: a page of the smallest service."""
 
+QUICK_SECONDS: Final = 3.0
 SAMPLE_BYTES: Final = 64 * 1024
 
 OpenFetch = Callable[[Provider, Ready], Fetch]
@@ -133,9 +137,12 @@ class SearchDesk:
 
     @property
     def nobody_to_ask(self) -> bool:
-        """Whether providers were wanted in this run and none of them answered."""
-        states = [search.state for searches in self._by_label.values() for search in searches]
-        return not self.answered and (bool(self.problems) or all(isinstance(one, Missing) for one in states))
+        """Whether providers were wanted in this run and none of them answered, now or ever."""
+        everything = [search for searches in self._by_label.values() for search in searches]
+        ready = [search for search in everything if not isinstance(search.state, Missing)]
+        if self.answered or any(self._state(search).verdict in FINISHED for search in ready):
+            return False
+        return bool(self.problems) or not ready
 
     @property
     def network_down(self) -> bool:
@@ -193,10 +200,13 @@ class SearchDesk:
         failures = 0
         while not self._closing.is_set() and search.provider.name not in self.refusals:
             self._put(Asking(search.provider.title, search.query.text))
+            began = time.monotonic()
             page = self._ask_page(search, state, fetch)
             if self._closing.is_set():
                 return
-            if page.verdict in WORTH_RETRYING and failures < len(self._patience.search_back_off_s):
+            # a network that swallows everything is not worth the same long wait again
+            patient = page.verdict != "unreachable" or time.monotonic() - began < QUICK_SECONDS
+            if patient and page.verdict in WORTH_RETRYING and failures < len(self._patience.search_back_off_s):
                 wait = self._patience.search_back_off_s[failures]
                 if page.retry_after is not None:
                     wait = page.retry_after
