@@ -13,6 +13,7 @@ from torch import nn
 
 from imgkit.progress import Progress, Silent
 from imgkit.vision.device import DTYPES, Precision, choose_device, choose_precision
+from imgkit.vision.folding import fold_batch_norms
 from imgkit.vision.weights import PACKAGED_MODEL, LoadedModel, WeightsError, build_model
 
 logger = logging.getLogger(__name__)
@@ -59,14 +60,13 @@ class Backbone:
 
     def __init__(self, loaded: LoadedModel, *, device: torch.device, precision: Precision) -> None:
         self.name, self.source, self.device, self.precision = loaded.name, loaded.source, device, precision
-        self.preprocessing = preprocessing_of(loaded.model)
+        self.preprocessing = form = preprocessing_of(loaded.model)
         self._classifier = _linear_head(loaded.model)
-        model: Any = loaded.model.eval().requires_grad_(False)  # timm's methods are not in the type of nn.Module
+        noise = torch.rand(2, 3, form.size, form.size, generator=torch.Generator().manual_seed(0))
+        # Any: timm's methods are not in the type of nn.Module
+        model: Any = fold_batch_norms(loaded.model.eval().requires_grad_(False), noise)
         self._model = model.to(device=device, dtype=DTYPES[precision], memory_format=torch.channels_last)
-        self.dimension = self.features(
-            np.zeros((1, self.preprocessing.size, self.preprocessing.size, 3), np.uint8)
-        ).shape[1]
-        form = self.preprocessing
+        self.dimension = self.features(np.zeros((1, form.size, form.size, 3), np.uint8)).shape[1]
         self.key = (
             f"v{_KEY_VERSION} {self.name} {loaded.digest[:16]} {form.size}px crop {form.crop:g} {form.interpolation} "
             f"mean {form.mean} std {form.std} {precision}"
