@@ -4,7 +4,7 @@ import os
 import queue
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Final
 
@@ -47,6 +47,7 @@ def harvest(
     patience: Patience = PATIENCE,
     retry: bool = False,
     open_search: OpenFetch | None = None,
+    engine: Engine | None = None,
 ) -> HarvestReport:
     """Bring every label of ``queries`` to ``config.per_label`` kept pictures in ``config.data``.
 
@@ -61,6 +62,7 @@ def harvest(
         patience: limits of waiting.
         retry: try again what failed for good in earlier runs.
         open_search: the way to a provider's service; by default the network.
+        engine: where pictures are decoded; by default in processes with limits of time and memory.
 
     Raises:
         UsageError: queries or config cannot be used; nothing was changed.
@@ -73,7 +75,10 @@ def harvest(
     guard = Guard(Allowed.read([*config.allow_private_hosts, *environ.get(ALLOW_VARIABLE, "").split(",")]))
     open_search = open_search or (lambda provider, ready: open_fetch(provider, ready, config))
     began = time.monotonic()
-    with Manifest.open(config.data) as manifest, sole_owner(manifest.folder.locks, "harvest"), _decoders() as engine:
+    with ExitStack() as stack:
+        manifest = stack.enter_context(Manifest.open(config.data))
+        stack.enter_context(sole_owner(manifest.folder.locks, "harvest"))
+        engine = engine or stack.enter_context(_decoders())
         require_space(manifest.folder, RESERVE_BYTES)
         sweep(manifest.folder)
         run_id = manifest.start_run("harvest", {"per_label": config.per_label, "size": config.size})
@@ -91,11 +96,9 @@ def harvest(
     return report
 
 
-@contextmanager
-def _decoders() -> Iterator[Engine]:
+def _decoders() -> LocalEngine:
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with LocalEngine(workers, timeout_s=DECODE_SECONDS, memory_bytes=DECODE_BYTES) as engine:
-        yield engine
+    return LocalEngine(workers, timeout_s=DECODE_SECONDS, memory_bytes=DECODE_BYTES)
 
 
 @contextmanager

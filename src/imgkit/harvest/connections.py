@@ -90,7 +90,7 @@ class Link:
         through_proxy = connection.proxy_target is not None
         sock = connection.sock
         assert sock is not None
-        sock.settimeout(headers_s)
+        connection.timeout = headers_s  # urllib3 sets it anew for each request
         path = target.url if through_proxy and plain else target.path
         connection.request("GET", path, headers=headers, preload_content=False, decode_content=False)
         response = connection.getresponse()  # may take the socket away from the connection

@@ -1,0 +1,71 @@
+"""A harvest on the loopback web, with short patience, for tests."""
+
+import hashlib
+
+from imgkit.engine import InlineEngine
+from imgkit.harvest.collect import harvest
+from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.fetch import FetchLimits
+from imgkit.harvest.hosts import HostLimits
+from imgkit.harvest.patience import Patience
+from imgkit.manifest import Manifest, Query
+
+CORAL = Query(label="coral_snake", name="coral snake", text="coral snake")
+KING = Query(label="king_snake", name="king snake", text="king snake")
+
+HASTY = Patience(
+    fetch=FetchLimits(connect_s=2.0, headers_s=1.0, gap_s=1.0, slow_window_s=0.6, deadline_s=3.0),
+    back_off_s=(0.05, 0.1),
+    own=HostLimits(gap_s=0.0, park_s=0.2),
+    search_back_off_s=(0.05, 0.1),
+)
+
+
+def run(web, data, *queries, providers=("bing",), patience=HASTY, retry=False, progress=None, engine=None, **settings):
+    """Harvest ``queries`` from a web, decoding in this process; further arguments are those of HarvestConfig."""
+    config = HarvestConfig(data=data, providers=providers, **{"per_label": 500, **settings})
+    return harvest(
+        queries or (CORAL, KING),
+        config,
+        environ=web.environ,
+        progress=progress,
+        patience=patience,
+        retry=retry,
+        engine=engine or InlineEngine(),
+    )
+
+
+def candidates(data):
+    """Every candidate of a data folder."""
+    with Manifest.open_existing(data) as manifest:
+        return manifest.candidates()
+
+
+def kept_by_picture(web, data):
+    """The ids of the world's pictures that are kept, by label."""
+    return {
+        label: sorted(
+            web.truth(one.proposal.url).id for one in candidates(data) if one.label == label and one.state == "kept"
+        )
+        for label in sorted({one.label for one in candidates(data)})
+    }
+
+
+def digest(data):
+    """What a harvest is about: every picture under its label, and every candidate's state and reason."""
+    lines = [
+        f"{path.parent.name}\t{path.name}\t{hashlib.sha256(path.read_bytes()).hexdigest()}"
+        for path in data.glob("harvested/*/*.jpg")
+    ]
+    lines += [f"{path.name}\t{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in data.glob("originals/*/*")]
+    lines += [
+        f"{one.label}\t{one.provider}\t{one.proposal.url}\t{one.state}\t{one.reason}\t{one.image_id}"
+        for one in candidates(data)
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def image_requests(web):
+    """Requests to image hosts so far, robots.txt included."""
+    hosts = {host.name for host in web.world.hosts}
+    return [one for one in web.requests if one.site in hosts]

@@ -1,0 +1,517 @@
+"""A whole harvest on the loopback web: nothing is lost, every loss has its reason, a second run asks nobody."""
+
+import json
+import sqlite3
+from collections import Counter
+
+import pytest
+from harvesting import CORAL, HASTY, KING, candidates, digest, image_requests, kept_by_picture, run
+from PIL import Image
+
+from imgkit.demo.builder import WorldBuilder
+from imgkit.demo.faults import FAULTS
+from imgkit.demo.web import serve
+from imgkit.demo.world import Host, World
+from imgkit.engine import LocalEngine
+from imgkit.errors import LockedError, UsageError
+from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.fetch import FetchLimits
+from imgkit.harvest.patience import Patience
+from imgkit.manifest import Manifest, Query, sole_owner
+
+HOSTS = ("photos", "archive", "garden", "herpetology", "trails", "museum")
+
+
+def world_with(*, hosts=2, **pictures):
+    """A small world of drawn pictures; see World.small."""
+    return World.small(hosts=hosts, **pictures)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path / "data"
+
+
+# every fault of the web in one run
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory):
+    """A web with every fault, harvested once."""
+    data = tmp_path_factory.mktemp("faults") / "data"
+    patience = Patience(
+        fetch=FetchLimits(connect_s=2.0, headers_s=3.2, gap_s=2.0, slow_window_s=1.2, deadline_s=6.0),
+        back_off_s=(0.05, 0.1),
+        own=HASTY.own,
+    )
+    with serve(world_with(hosts=6, good=6, faults=list(FAULTS))) as web:
+        with LocalEngine(2, timeout_s=20, memory_bytes=2**30) as engine:
+            report = run(web, data, patience=patience, engine=engine)
+        yield web, data, report
+
+
+def test_every_candidate_of_a_faulty_web_ends_in_one_state_with_the_right_reason(faulty):
+    web, data, _ = faulty
+
+    wrong = []
+    for one in candidates(data):
+        picture = web.truth(one.proposal.url)
+        fault = FAULTS[picture.fault] if picture.fault else None
+        reasons = (fault.reason, *fault.also) if fault else ("",)
+        state = "kept" if fault is None or fault.recoverable else "deferred" if fault.passing else "rejected"
+        if (one.state, one.reason in reasons) != (state, True):
+            wrong.append((picture.id, one.state, one.reason, one.detail))
+
+    assert wrong == []
+
+
+def test_every_picture_that_a_polite_client_can_get_is_kept(faulty):
+    web, data, _ = faulty
+    obtainable = {label: [] for label in ("coral_snake", "king_snake")}
+    for picture in web.world.pictures:
+        if not picture.reason:
+            obtainable[picture.listed_as].append(picture.id)
+
+    assert kept_by_picture(web, data) == {label: sorted(ids) for label, ids in obtainable.items()}
+
+
+def test_what_is_kept_is_an_upright_rgb_jpeg_of_at_most_the_wanted_size(faulty):
+    _, data, report = faulty
+    files = sorted(data.glob("harvested/*/*.jpg"))
+
+    assert len(files) == report.total.kept
+    for file in files:
+        with Image.open(file) as image:
+            image.load()
+            assert (image.format, image.mode) == ("JPEG", "RGB")
+            assert max(image.size) <= 500
+            assert not image.getexif()
+
+
+def test_originals_keep_no_place_and_no_serial_number(faulty):
+    _, data, _ = faulty
+
+    for file in data.glob("originals/*/*"):
+        with Image.open(file) as image:
+            assert set(image.getexif()) <= {0x0112}, file  # orientation
+
+
+def test_the_yield_table_adds_up_to_the_candidates(faulty):
+    _, data, report = faulty
+    found = candidates(data)
+
+    total = report.total
+
+    assert total.found == len(found) == total.kept + total.waiting + sum(total.reasons.values())
+    assert total.reasons == Counter(one.reason for one in found if one.state in ("rejected", "deferred"))
+    for row in report.rows:
+        assert row.found == sum((one.label, one.provider) == (row.label, row.provider) for one in found)
+
+
+def test_nobody_on_a_private_network_was_contacted(faulty):
+    web, _, _ = faulty
+
+    assert [one for one in web.requests if one.site == "canary"] == []
+
+
+def test_no_host_ever_had_more_than_two_requests_at_once(faulty):
+    web, _, _ = faulty
+
+    assert max(one.concurrency for one in image_requests(web)) <= 2
+
+
+def test_every_host_is_told_who_asks(faulty):
+    web, _, _ = faulty
+
+    assert all(one.user_agent.startswith("imgkit/") for one in image_requests(web))
+
+
+def test_robots_txt_is_asked_once_for_each_host_before_anything_else(faulty):
+    web, _, _ = faulty
+    first = {}
+    for one in image_requests(web):
+        first.setdefault(one.site, one.target)
+
+    assert set(first.values()) == {"/robots.txt"}
+    assert Counter(one.site for one in image_requests(web) if one.target == "/robots.txt").most_common(1)[0][1] == 1
+
+
+# again, and again with other wishes
+
+
+def test_a_second_run_asks_no_host_and_changes_nothing(data):
+    with serve(world_with(good=8, faults=["404", "truncated"])) as web:
+        first = run(web, data, per_label=5)
+        before, asked = digest(data), len(web.requests)
+
+        second = run(web, data, per_label=5)
+
+        assert len(web.requests) == asked
+    assert digest(data) == before
+    assert (first.exit_code, second.exit_code, second.requests) == (0, 0, 0)
+
+
+def test_another_size_is_made_from_originals_without_a_request(data):
+    with serve(world_with(good=4, faults=["sideways"])) as web:
+        run(web, data, size=500)
+        asked = len(web.requests)
+
+        report = run(web, data, size=160)
+
+        assert len(image_requests(web)) <= asked
+        assert len([one for one in web.requests[asked:] if one.site != "bing"]) == 0
+    assert report.made == report.total.kept
+    for file in data.glob("harvested/*/*.jpg"):
+        with Image.open(file) as image:
+            assert max(image.size) == 160
+
+
+def test_a_deleted_picture_is_made_again_from_its_original(data):
+    with serve(world_with(good=3, faults=[])) as web:
+        run(web, data, per_label=3)
+        before = digest(data)
+        victim = min(data.glob("harvested/*/*.jpg"))
+        victim.unlink()
+
+        report = run(web, data, per_label=3)
+
+    assert report.made == 1
+    assert digest(data) == before
+
+
+def test_new_rows_in_the_queries_cause_only_their_own_requests(data):
+    with serve(world_with(good=6, faults=[])) as web:
+        run(web, data, CORAL, per_label=6)
+        asked = len(web.requests)
+
+        run(web, data, CORAL, KING, per_label=6)
+
+        new = web.requests[asked:]
+        labels = {web.truth(one.target).listed_as for one in new if web.truth(one.target)}
+    assert labels == {"king_snake"}
+    assert all("coral" not in one.target for one in new if one.site == "bing")
+
+
+def test_a_higher_target_goes_on_with_the_reserve(data):
+    with serve(world_with(good=10, faults=[])) as web:
+        run(web, data, CORAL, per_label=4)
+        asked = len(image_requests(web))
+
+        report = run(web, data, CORAL, per_label=9)
+
+        assert len(image_requests(web)) - asked == 5
+    assert report.total.kept == 9
+    assert report.total.waiting == 1
+
+
+def test_retry_gives_rejected_candidates_another_chance(data):
+    world = world_with(good=2, faults=["404"])
+    with serve(world) as web:
+        assert run(web, data, CORAL).total.reasons == {"http.404": 1}
+        asked = len(image_requests(web))
+
+        run(web, data, CORAL)
+        unasked = len(image_requests(web))
+        run(web, data, CORAL, retry=True)
+
+        assert unasked == asked
+        assert len(image_requests(web)) == asked + 1
+
+
+# the target and the order
+
+
+def test_the_first_good_pictures_of_the_fixed_order_are_kept_and_the_rest_stays_in_reserve(data):
+    with serve(world_with(good=12, faults=[])) as web:
+        run(web, data, CORAL, per_label=5)
+
+        assert kept_by_picture(web, data) == {"coral_snake": [f"coral_snake-{n:03d}" for n in range(1, 6)]}
+    assert Counter(one.state for one in candidates(data)) == {"kept": 5, "pending": 7}
+
+
+def test_what_fails_is_replaced_from_the_next_rank(data):
+    builder = WorldBuilder()
+    for number in range(12):
+        builder.add("coral_snake", fault="404" if number in (0, 3) else "")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL, per_label=5)
+
+        assert len([one for one in image_requests(web) if one.target != "/robots.txt"]) == 7
+    assert (report.total.kept, report.total.reasons, report.total.waiting) == (5, {"http.404": 2}, 5)
+
+
+def test_a_label_that_runs_short_is_searched_further(data):
+    builder = WorldBuilder()
+    for number in range(90):
+        builder.add("coral_snake", fault="404" if number < 60 else "")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL, per_label=20)
+
+    assert report.exit_code == 0
+    assert report.total.kept == 20
+    assert {one.round for one in candidates(data)} > {0}
+
+
+# copies
+
+
+def test_the_same_address_from_two_providers_is_asked_for_once_and_has_two_rows(data):
+    with serve(world_with(good=4, faults=[], providers=("bing", "openverse"))) as web:
+        run(web, data, CORAL, providers=("bing", "openverse"))
+
+        pictures = [one.target for one in image_requests(web) if one.target != "/robots.txt"]
+    assert len(pictures) == len(set(pictures)) == 4
+    assert Counter((one.provider, one.state, one.reason) for one in candidates(data)) == {
+        ("bing", "kept", ""): 4,
+        ("openverse", "rejected", "dup.exact"): 4,
+    }
+
+
+def test_the_same_bytes_at_two_addresses_are_one_file_with_two_rows(data):
+    builder = WorldBuilder()
+    original = builder.add("coral_snake", providers=("bing",))
+    copy = builder.exact_copy(original, providers=("openverse",))
+    with serve(builder.build()) as web:
+        run(web, data, CORAL, providers=("bing", "openverse"))
+        rows = {web.truth(one.proposal.url).id: one for one in candidates(data)}
+
+    assert (rows[original.id].state, rows[copy.id].state, rows[copy.id].reason) == ("kept", "rejected", "dup.exact")
+    assert rows[original.id].image_id == rows[copy.id].image_id
+    assert len(list(data.glob("harvested/*/*.jpg"))) == len(list(data.glob("originals/*/*"))) == 1
+    with Manifest.open_existing(data) as manifest:
+        assert len(manifest.candidates_of(rows[copy.id].image_id)) == 2
+
+
+def test_one_picture_under_two_labels_is_kept_under_both(data):
+    builder = WorldBuilder()
+    original = builder.add("coral_snake")
+    builder.exact_copy(original, listed_as="king_snake")
+    with serve(builder.build()) as web:
+        run(web, data)
+
+    assert [(one.label, one.state) for one in candidates(data)] == [("coral_snake", "kept"), ("king_snake", "kept")]
+    assert len(list(data.glob("harvested/*/*.jpg"))) == 2
+    assert len(list(data.glob("originals/*/*"))) == 1
+
+
+def test_the_same_bytes_at_three_addresses_of_a_host_are_a_placeholder(data):
+    builder = WorldBuilder(hosts=[Host(name="photos")])
+    good = [builder.add("coral_snake") for _ in range(3)]
+    for _ in range(4):
+        builder.add("coral_snake", fault="placeholder", kind="lost")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL)
+
+        assert kept_by_picture(web, data)["coral_snake"] == [one.id for one in good]
+    assert report.total.reasons == {"img.placeholder": 4}
+    assert len(list(data.glob("harvested/*/*.jpg"))) == 3
+
+
+def test_two_copies_on_one_host_are_copies_and_no_placeholder(data):
+    builder = WorldBuilder(hosts=[Host(name="photos")])
+    original = builder.add("coral_snake")
+    builder.exact_copy(original)
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL)
+
+    assert (report.total.kept, report.total.reasons) == (1, {"dup.exact": 1})
+
+
+# what is not fetched
+
+
+def test_excluded_words_licences_and_robots_keep_candidates_out_without_a_request(data):
+    builder = WorldBuilder(hosts=[Host(name="photos", robots="User-agent: *\nDisallow: /private/\n")])
+    builder.add("coral_snake", providers=("openverse",), license="by")
+    builder.add("coral_snake", providers=("openverse",), license="by-nc-nd")
+    builder.add("coral_snake", providers=("openverse",), license="by", title="a rubber toy snake")
+    builder.add("coral_snake", providers=("openverse",), license="by", fault="robots", kind="lost")
+    query = Query(label="coral_snake", name="coral snake", text="coral snake", exclude=("toy",), licences=("by", "cc0"))
+    with serve(builder.build()) as web:
+        report = run(web, data, query, providers=("openverse",))
+
+        asked = [one.target for one in image_requests(web) if one.target != "/robots.txt"]
+    assert len(asked) == 1
+    assert report.total.kept == 1
+    assert set(report.total.reasons) <= {"policy.excluded", "policy.licence", "policy.robots"}
+    assert report.total.reasons["policy.robots"] == 1
+
+
+def test_without_robots_a_closed_folder_is_asked_for(data):
+    builder = WorldBuilder(hosts=[Host(name="photos", robots="User-agent: *\nDisallow: /private/\n")])
+    builder.add("coral_snake", fault="robots", kind="lost")
+    with serve(builder.build()) as web:
+        closed = run(web, data, CORAL)
+        opened = run(web, data, CORAL, robots=False)
+
+    assert closed.total.reasons == {"policy.robots": 1}
+    assert (opened.total.kept, opened.total.reasons) == (1, {})
+
+
+# hosts
+
+
+def test_a_slow_host_holds_back_nobody_and_loses_nothing(data):
+    builder = WorldBuilder(hosts=[Host(name="photos"), Host(name="archive", delay=0.4)])
+    for number in range(20):
+        builder.add("coral_snake", host="photos" if number % 2 else "archive")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL)
+
+        finished = {
+            site: max(one.finished for one in image_requests(web) if one.site == site) for site in ("photos", "archive")
+        }
+    assert report.total.kept == 20
+    assert finished["photos"] < finished["archive"] - 0.8  # five rounds of two at 0.4 s each
+
+
+def test_a_host_that_asks_for_an_hour_is_left_alone_until_then(data):
+    builder = WorldBuilder(hosts=[Host(name="photos"), Host(name="archive")])
+    builder.add("coral_snake", host="photos", fault="429_long", kind="lost")
+    for _ in range(6):
+        builder.add("coral_snake", host="archive")
+    with serve(builder.build()) as web:
+        run(web, data, CORAL)
+        asked = len([one for one in web.requests if one.site == "photos"])
+
+        again = run(web, data, CORAL)
+
+        assert len([one for one in web.requests if one.site == "photos"]) == asked
+    deferred = [one for one in candidates(data) if one.state == "deferred"]
+    assert [one.reason for one in deferred] == ["http.429"]
+    assert deferred[0].next_try_at is not None
+    assert (again.total.kept, again.exit_code) == (6, 3)
+    with Manifest.open_existing(data) as manifest:
+        assert len(manifest.deferred_hosts()) == 1
+
+
+def test_no_request_comes_before_retry_after_has_passed(data):
+    builder = WorldBuilder(hosts=[Host(name="photos")])
+    for number in range(6):
+        builder.add("coral_snake", fault="429_once" if number == 2 else "")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL)
+
+        log = image_requests(web)
+    refused = next(one for one in log if one.status == 429)
+    later = [one for one in log if one.started > refused.finished + 0.05]
+    assert report.total.kept == 6
+    assert later
+    assert min(one.started for one in later) >= refused.finished + 0.95
+
+
+def test_a_host_that_is_down_is_given_up_and_its_candidates_wait_for_the_next_run(data):
+    builder = WorldBuilder(hosts=[Host(name="photos"), Host(name="archive")])
+    for _ in range(12):
+        builder.add("coral_snake", host="photos", fault="503", kind="lost")
+    for _ in range(4):
+        builder.add("coral_snake", host="archive")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL)
+
+        asked = len([one for one in web.requests if one.site == "photos"])
+    assert report.total.kept == 4
+    assert report.total.reasons == {"http.5xx": 12}
+    assert report.total.deferred == 12
+    assert asked < 12 * 3  # three parks, then nobody asks any more
+
+
+# providers
+
+
+def test_a_provider_that_refuses_gets_one_sentence_and_the_others_go_on(data):
+    with serve(world_with(good=5, faults=[])) as web:
+        report = run(web, data, CORAL, providers=("bing", "google"))
+
+    assert report.total.kept == 5
+    assert [note.provider for note in report.notes] == ["google"]
+    assert report.notes[0].sentence.startswith("google stopped: ")
+    assert report.asked == ("bing",)
+
+
+def test_without_any_provider_the_run_ends_with_5_and_the_next_one_goes_on(data):
+    with serve(world_with(good=5, faults=[])) as web:
+        gone = dict(web.environ, IMGKIT_BING_URL="http://127.0.0.1:9")  # nobody listens at the discard port
+        web_without_bing = type("", (), {"environ": gone})
+        first = run(web_without_bing, data, CORAL, per_label=5)
+
+        second = run(web, data, CORAL, per_label=5)
+
+    assert (first.exit_code, second.exit_code) == (5, 0)
+    assert first.notes[0].sentence.startswith("bing stopped: ")
+    assert "run the same command again" in first.summary
+
+
+# pictures of this machine
+
+
+def test_a_folder_is_adopted_whole_without_the_network(tmp_path, data):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for number in range(7):
+        image = Image.effect_noise((200 + number, 150), 60).convert("RGB")
+        image.save(folder / f"{number}.png")
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "link.png").symlink_to(folder / "0.png")
+    query = Query(label="bears", name="bears", text=str(folder), providers=("folder",))
+    with serve(world_with(good=1, faults=[])) as web:
+        report = run(web, data, query, per_label=3)
+
+        assert web.requests == []
+    assert report.total.kept == 7
+    assert report.total.reasons == {"body.not_image": 1, "fs.permission": 1}
+    assert report.exit_code == 0
+
+
+# the data folder
+
+
+def test_a_second_harvest_of_the_same_folder_is_refused(data):
+    with serve(world_with(good=1, faults=[])) as web:
+        run(web, data, CORAL)
+
+        with sole_owner(data / ".locks", "harvest"), pytest.raises(LockedError, match="another harvest"):
+            run(web, data, CORAL)
+
+
+def test_an_unknown_provider_changes_nothing(data):
+    with serve(world_with(good=1, faults=[])) as web, pytest.raises(UsageError, match="not known"):
+        run(web, data, CORAL, providers=("yahoo",))
+
+    assert not data.exists()
+
+
+def test_exports_and_the_run_are_in_the_data_folder(data):
+    with serve(world_with(good=2, faults=[])) as web:
+        report = run(web, data, CORAL)
+
+    assert "coral_snake-001" in (data / "manifest.csv").read_text()
+    assert json.loads(json.dumps(report.as_json()))["labels"][0]["kept"] == 2
+    with Manifest.open_existing(data) as manifest:
+        assert manifest.last_run("harvest")["summary"]["exit_code"] == 3
+
+
+def test_left_over_temporary_files_are_swept_away(data):
+    with serve(world_with(good=2, faults=[])) as web:
+        run(web, data, CORAL)
+        stray = next(data.glob("originals/*")) / ".tmp-1-half.jpg"
+        stray.write_bytes(b"half")
+
+        run(web, data, CORAL)
+
+    assert not stray.exists()
+
+
+def test_the_manifest_is_sound_after_a_harvest(data):
+    with serve(world_with(good=2, faults=[])) as web:
+        run(web, data)
+
+    with sqlite3.connect(data / "manifest.db") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    db.close()
+
+
+def test_the_config_says_what_a_harvest_does_unless_told_otherwise():
+    config = HarvestConfig()
+
+    assert (config.per_label, config.size, config.robots) == (200, 500, True)
