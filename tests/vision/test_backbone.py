@@ -10,7 +10,7 @@ from PIL import Image
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.vision import torchvision_ops, weights
 from imgkit.vision.backbone import load_backbone, preprocessing_of
-from imgkit.vision.device import choose_device, choose_precision
+from imgkit.vision.device import choose_device, choose_precision, cpu_count
 from imgkit.vision.weights import WeightsError, build_model, find_weights, packaged_file
 
 timm = weights.timm  # which could be imported because of torchvision_ops
@@ -210,7 +210,22 @@ def test_a_device_that_is_not_here_is_a_usage_error():
         choose_device("cuda:99")
 
 
-def test_a_transposed_head_or_a_model_of_other_numbers_keeps_its_own_preprocessing():
+@pytest.mark.parametrize(
+    ("quota", "most"),
+    [
+        pytest.param("100000 100000", 1, id="one CPU's time"),
+        pytest.param("20000 100000", 1, id="a fifth of a CPU"),
+        pytest.param("max 100000", 1024, id="no quota"),
+        pytest.param("nonsense", 1024, id="unreadable"),
+    ],
+)
+def test_a_container_gets_no_more_threads_than_its_quota(tmp_path, quota, most):
+    (tmp_path / "cpu.max").write_text(quota, encoding="ascii")
+
+    assert 1 <= cpu_count(tmp_path / "cpu.max") <= most
+
+
+def test_another_model_keeps_its_own_preprocessing():
     form = preprocessing_of(timm.create_model("resnet18"))
 
     assert form.mean == (0.485, 0.456, 0.406)

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from imgkit.progress import Progress, Silent
-from imgkit.vision.device import DTYPES, Precision, choose_device, choose_precision
+from imgkit.vision.device import DTYPES, Precision, choose_device, choose_precision, limit_threads
 from imgkit.vision.folding import fold_batch_norms
 from imgkit.vision.weights import PACKAGED_MODEL, LoadedModel, WeightsError, build_model
 
@@ -142,6 +142,7 @@ def load_backbone(
         UsageError: no such device.
     """
     place = choose_device(device)
+    limit_threads()
     if name is None and place.type == "cuda" and weights == "auto":
         loaded = _default_on_gpu(progress or Silent())
     else:

@@ -1,6 +1,8 @@
 """Choose where a model runs, in which number format, and with how many threads."""
 
+import contextlib
 import os
+from pathlib import Path
 from typing import Final, Literal
 
 import torch
@@ -59,8 +61,21 @@ def cpu_multiplies_bfloat16() -> bool:
     return any(bool(probe()) for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
 
 
-def cpu_count() -> int:
-    """Return how many CPUs this process may use (which can be fewer than the machine has)."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
+def cpu_count(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Return how many CPUs this process may use, which can be fewer than the machine has.
+
+    Args:
+        quota: where Linux says how much time a container gets: "microseconds period", or "max period".
+    """
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):
+        allowed, period = quota.read_text(encoding="ascii").split()
+        if allowed != "max":
+            count = min(count, round(int(allowed) / int(period)))
+    return max(1, count)
+
+
+def limit_threads() -> None:
+    """Let torch use no more threads than there are CPUs for this process: in a container it counts the machine's."""
+    if torch.get_num_threads() > cpu_count():
+        torch.set_num_threads(cpu_count())

@@ -1,0 +1,40 @@
+import torch
+from torch import nn
+
+from imgkit.vision.folding import fold_batch_norms
+
+
+class Net(nn.Module):
+    """A convolution and a normalisation, used one after the other or not."""
+
+    def __init__(self, *, follow):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(3)
+        self.follow = follow
+        nn.init.uniform_(self.norm.running_mean)
+        nn.init.uniform_(self.norm.running_var, 0.5, 2)
+        nn.init.uniform_(self.norm.weight, 0.5, 1.5)
+
+    def forward_features(self, x):
+        return self.norm(self.conv(x)) if self.follow else self.conv(self.norm(x))
+
+
+def norms(model):
+    return sum(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def test_a_normalisation_behind_a_convolution_is_folded_into_it():
+    model, batch = Net(follow=True).eval(), torch.rand(2, 3, 8, 8)
+
+    folded = fold_batch_norms(model, batch)
+
+    assert (norms(model), norms(folded)) == (1, 0)
+    assert torch.allclose(model.forward_features(batch), folded.forward_features(batch), atol=1e-5)
+
+
+def test_a_normalisation_that_comes_before_its_convolution_stays():
+    model = Net(follow=False).eval()
+
+    assert fold_batch_norms(model, torch.rand(2, 3, 8, 8)) is model
+    assert norms(model) == 1
