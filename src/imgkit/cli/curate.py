@@ -69,7 +69,7 @@ def curate(
         if as_json:
             console.print_json(report.as_json())
         else:
-            _print_report(report, config, dry_run=dry_run)
+            show_report(report, config.data, dry_run=dry_run)
 
 
 def _policy(name: str) -> Policy:
@@ -87,7 +87,8 @@ def _kinds(text: str) -> tuple[Kind, ...]:
     return tuple(kind for kind in KINDS if kind in wanted)
 
 
-def _print_report(report: "CurateReport", config: CurateConfig, *, dry_run: bool) -> None:
+def show_report(report: "CurateReport", data: Path, *, dry_run: bool) -> None:
+    """Print the table of a curate, its warnings, and what to do next."""
     shown = [code for code in REASON_COLUMNS if any(code in row.suspects for row in report.labels)]
     rows: list[list[object]] = []
     for row in report.labels:
@@ -108,8 +109,8 @@ def _print_report(report: "CurateReport", config: CurateConfig, *, dry_run: bool
     if dry_run:
         console.out.print("Nothing was changed.")
         return
-    console.out.print(f"Report: {config.data / 'curated' / 'report.html'}", markup=False)
-    console.out.print(f"Next:   imgkit train {config.data / 'curated'}", markup=False)
+    console.out.print(f"Report: {data / 'curated' / 'report.html'}", markup=False)
+    console.out.print(f"Next:   imgkit train {data / 'curated'}", markup=False)
 
 
 def _print_undone(there: bool, config: CurateConfig, *, as_json: bool) -> None:

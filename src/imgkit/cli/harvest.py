@@ -86,16 +86,18 @@ def harvest(
         if dry_run:
             from imgkit.harvest.plan import make_plan
 
-            _show_plan(make_plan(file.queries, config, os.environ), as_json=as_json)
+            show_plan(make_plan(file.queries, config, os.environ), as_json=as_json)
             return
         from imgkit.harvest.collect import harvest as run
 
         report = run(file.queries, config, environ=os.environ, progress=progress, retry=retry)
-    _show_report(report, as_json=as_json)
+    show_report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 
 
-def _show_plan(plan: "Plan", *, as_json: bool) -> None:
+def show_plan(plan: "Plan", *, as_json: bool) -> None:
+    """Print what a harvest would do."""
+    """Print who would be asked for what, and what it costs."""
     from imgkit.cli import console
 
     if as_json:
@@ -137,7 +139,9 @@ def _most(calls: int | None) -> object:
     return "no known end" if calls is None else calls
 
 
-def _show_report(report: "HarvestReport", *, as_json: bool) -> None:
+def show_report(report: "HarvestReport", *, as_json: bool) -> None:
+    """Print what a harvest ended with."""
+    """Print the yield of every label and provider, the reasons, and what to do next."""
     from imgkit.cli import console
 
     if as_json:

@@ -104,7 +104,7 @@ def train(
         if as_json:
             console.print_json(report.as_json())
         else:
-            _print_report(report)
+            show_report(report)
 
 
 def _monitor(name: str) -> Monitor:
@@ -114,7 +114,8 @@ def _monitor(name: str) -> Monitor:
     raise UsageError(f"--monitor {name} is not known. Nothing was changed. Choose one of {', '.join(MONITORS)}.")
 
 
-def _print_report(report: "TrainReport") -> None:
+def show_report(report: "TrainReport") -> None:
+    """Print what was compared, the labels, the verdict, and where the results are."""
     majority = f"{100 * report.plan.majority:.1f}"
     rows: list[list[object]] = [["always the largest label", "test", majority, ""]]
     rows.append(["linear probe", "out-of-fold", _span(report.probe.accuracy), _span(report.probe.macro_f1)])
