@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from imgkit.curate.review.desk import Desk
-from imgkit.curate.review.evidence import evidence
+from imgkit.curate.review.facts import facts
 from imgkit.curate.review.guard import MAX_BODY_BYTES, App, Guard, Rules
 from imgkit.curate.review.prints import THUMB_SIZES, Prints
 from imgkit.curate.review.wire import MalformedError, actions_from, object_from, text_from
@@ -63,6 +63,7 @@ class Page:
         self._static = static_files()
         self._version = fingerprint(self._static)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="decisions")
+        self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")  # takes seconds; decisions go on meanwhile
         self._readers = ThreadPoolExecutor(max(2, os.cpu_count() or 2), thread_name_prefix="pictures")
 
     def app(self) -> Starlette:
@@ -81,6 +82,7 @@ class Page:
                 Route("/zoom/{image_id}", self.zoom),
                 Route("/api/actions", self.actions, methods=["POST"]),
                 Route("/api/labels", self.add_label, methods=["POST"]),
+                Route("/api/audit", self.audit),
                 Route("/api/audit", self.start_audit, methods=["POST"]),
                 Route("/api/finish", self.finish, methods=["POST"]),
                 Route("/api/quit", self.quit, methods=["POST"]),
@@ -148,12 +150,16 @@ class Page:
         """What happened in another window since a revision."""
         return JSONResponse(await self._write(self._session.desk.changes, request.query_params.get("since", "")))
 
+    async def audit(self, request: Request) -> Response:
+        """Where the audit stands, null before the first."""
+        return JSONResponse(await self._write(self._session.desk.audit))
+
     async def items(self, request: Request) -> Response:
-        """The evidence about some pictures; unknown ones are left out."""
+        """What is known about some pictures; unknown ones are left out."""
         listing = self._session.desk.listing
         wanted = request.query_params.get("of", "").split(",")[:_MOST_ITEMS_AT_ONCE]
         keys = [key for one in wanted if (key := listing.key_of(one)) is not None]
-        return JSONResponse({"items": [evidence(listing, key) for key in keys]})
+        return JSONResponse({"items": [facts(listing, key) for key in keys]})
 
     async def thumb(self, request: Request) -> Response:
         """A thumbnail."""
@@ -199,7 +205,7 @@ class Page:
     async def finish(self, request: Request) -> Response:
         """Write the curated set and the report."""
         object_from(await _body(request))
-        told = await self._write(self._session.finish)
+        told = await asyncio.get_running_loop().run_in_executor(self._finisher, self._session.finish)
         await self._write(self._session.desk.refresh)
         return JSONResponse({**told, "listing": self._session.desk.listing.revision})
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from imgkit.curate.duplicates import groups_of
 from imgkit.curate.pictures import Picture, gather
 from imgkit.manifest import Finding, Judgement, Manifest
 from imgkit.reasons import REASONS
@@ -62,13 +63,13 @@ class Listing:
         label_number = {slug: n for n, slug in enumerate(self.labels)}
         checks = _numbering([one.check for one in self.judgements])
         reasons = _numbering([one.reason for one in self.judgements])
-        groups = _numbering([one.group for one in self.judgements if one.group])
+        groups = self._copy_groups()
         providers = _numbering([one.provider for one in self.pictures])
         return {
             "rows": len(self.pictures),
             "checks": list(checks),
             "reasons": list(reasons),
-            "groups": len(groups),
+            "groups": len(set(groups.values())),
             "providers": list(providers),
             "words": {
                 code: text for code, text in REASONS.items() if code.startswith(("bad.", "dup.", "user.", "img."))
@@ -85,8 +86,27 @@ class Listing:
             "reason": [reasons[one.reason] for one in self.judgements],
             "score": [round(one.score, 4) for one in self.judgements],
             "suggested": [label_number.get(one.suggested, -1) for one in self.judgements],
-            "group": [groups.get(one.group, -1) for one in self.judgements],
+            "group": [groups.get(row, -1) for row in range(len(self.pictures))],
         }
+
+    def _copy_groups(self) -> dict[int, int]:
+        """Return the number of the group of copies for each row in one: what findings call a copy or a conflict."""
+        links = []
+        for key, findings in self.findings.items():
+            for finding in findings:
+                links += [(key, other) for other in _named_copies(finding)]
+        rows = [(self.row[one], self.row[other]) for one, other in links if one in self.row and other in self.row]
+        groups = groups_of(len(self.pictures), rows)
+        return {row: number for number, members in enumerate(groups) for row in members}
+
+
+def _named_copies(finding: Finding) -> list[Key]:
+    """Return the items that a finding of the checks exact, near or conflict names."""
+    detail = finding.detail
+    named: list[object] = [[detail.get("copy_of_label"), detail.get("copy_of")]] if "copy_of" in detail else []
+    others = detail.get("others", [])
+    named += others if isinstance(others, list) else []
+    return [(str(one[0]), str(one[1])) for one in named if isinstance(one, list) and len(one) == 2]
 
 
 def _numbering(values: Sequence[str]) -> dict[str, int]:

@@ -6,8 +6,8 @@ from imgkit.curate.review.listing import Key, Listing
 from imgkit.manifest import Query
 
 
-def evidence(listing: Listing, key: Key) -> dict[str, object]:
-    """Return the evidence about an item as values that JSON can hold."""
+def facts(listing: Listing, key: Key) -> dict[str, object]:
+    """Return what is known about an item as values that JSON can hold."""
     picture = listing.pictures[listing.row[key]]
     judgement = listing.judgements[listing.row[key]]
     return {

@@ -1,0 +1,353 @@
+// The page: modes along the top, filters at the side, one view in the middle, actions at the bottom.
+
+import { ACTIONS, KEEP, REJECT, RELABEL } from "./listing.js";
+import { AuditView } from "./audit.js";
+import { announce, cap, fill, h, number, settings, toast } from "./dom.js";
+import { confirmDialog, helpDialog, labelDialog, reasonDialog } from "./dialogs.js";
+import { Facts, markWords, sentence } from "./panel.js";
+import { GridView } from "./grid.js";
+import { Keymap, isTyping } from "./keys.js";
+import { MODES, NO_FILTER, isHurried, modeOf, openCounts } from "./queue.js";
+import { OverviewView } from "./overview.js";
+import { PairView } from "./pair.js";
+import { Pictures } from "./pictures.js";
+import { SingleView } from "./single.js";
+import { Store } from "./store.js";
+
+const RECENT = 10;
+const NOT_REPEATED = /^(keep|reject|accept|relabel|unsure|repeat|undo|redo|label\d|keep_.*|accept_group|help|mode|reject_as)$/;
+const SILENT_MS = 2000;  // a server that is away for less is not worth a word
+
+export class App {
+  constructor(store) {
+    this.store = store;
+    this.keymap = new Keymap(store.keys);
+    this.pictures = new Pictures((row) => this.store.listing.view(row));
+    this.facts = new Facts(store);
+    this.filter = { ...NO_FILTER };
+    this.lastChoice = null;
+    store.hurried = new Set();
+    this.views = {
+      single: new SingleView(this), pair: new PairView(this), grid: new GridView(this), audit: new AuditView(this), overview: new OverviewView(this),
+    };
+    this.#frame();
+    this.#listen();
+    this.theme();
+  }
+
+  get advances() { return settings.get("advance", "on") === "on"; }
+  get isFiltered() { return Object.keys(NO_FILTER).some((key) => this.filter[key] !== NO_FILTER[key]); }
+
+  start() {
+    const wanted = new URLSearchParams(location.hash.slice(1)).get("mode") || settings.get(`${this.store.project}.mode`, "suspects");
+    this.open(modeOf(wanted).name);
+    document.documentElement.dataset.ready = "1";
+  }
+
+  // the frame around the views
+
+  #frame() {
+    this.tabs = new Map(MODES.map((mode) => [mode.name, h("button.tab", {
+      role: "tab", id: `tab-${mode.name}`, "aria-controls": "view", title: mode.about, onclick: () => this.open(mode.name),
+    }, h("span", {}, mode.title), h("span.count"))]));
+    this.status = h("span.status", { role: "status" });
+    this.pace = h("span.pace");
+    this.funnel = h("button.icon.funnel", { "aria-label": "Filter", "aria-expanded": "false", onclick: () => this.#toggleFilters() }, "≡");
+    this.bar = h("div.progress", { role: "progressbar", "aria-label": "Decided", "aria-valuemin": "0" }, h("span.filled"));
+    this.filters = h("aside.filters", { "aria-label": "Filter" });
+    this.viewport = h("main.view", { id: "view", role: "tabpanel", tabindex: "-1" });
+    this.recent = h("div.recent", { role: "group", "aria-label": "Last decisions" });
+    this.actions = h("div.actions", { role: "toolbar", "aria-label": "Decide" });
+    this.advice = h("button.advice", { hidden: true, onclick: () => this.open("grid") });
+    this.banner = h("div.banner", { role: "alert", hidden: true });
+    document.title = `${this.store.title} · imgkit review`;
+    document.body.append(
+      h("header.top", {}, h("span.brand", {}, h("span.logo", { "aria-hidden": "true" }), h("span.title", {}, this.store.title)),
+        h("nav.tabs", { role: "tablist", "aria-label": "Modes" }, [...this.tabs.values()]),
+        h("span.right", {}, this.pace, this.status, this.funnel,
+          h("button.icon", { "aria-label": "Keys and settings", title: "Keys and settings (?)", onclick: () => this.act("help") }, "?"))),
+      this.bar, this.banner,
+      h("div.body", {}, this.filters, this.viewport),
+      h("footer.bottom", {}, this.recent, this.advice, this.actions));
+    document.body.addEventListener("mousedown", (event) => { if (event.target.closest("button:not(dialog *)")) event.preventDefault(); });
+    this.#filters();
+  }
+
+  #listen() {
+    document.addEventListener("keydown", (event) => this.#key(event));
+    this.store.addEventListener("change", ({ detail }) => this.#changed(detail));
+    this.store.addEventListener("outbox", () => this.#sending());
+    this.store.addEventListener("elsewhere", ({ detail }) => toast(`${number(detail.count)} ${detail.count === 1 ? "change" : "changes"} made in another window`));
+    this.store.addEventListener("lost", () => toast("This was changed in another window first; the picture shows how it stands", { kind: "error", seconds: 5 }));
+    this.store.addEventListener("reload", () => { this.facts.clear(); this.#filters(); this.open(this.mode); });
+    setInterval(() => { this.#sending(); this.#numbers(); }, 1000);
+  }
+
+  theme() {
+    const wanted = settings.get("theme", "auto");
+    if (wanted === "auto") delete document.documentElement.dataset.theme; else document.documentElement.dataset.theme = wanted;
+  }
+
+  open(name, options = {}) {
+    const mode = modeOf(name);
+    this.view?.leave();
+    this.mode = mode.name;
+    this.view = this.views[mode.view];
+    document.body.dataset.mode = mode.name;
+    document.body.dataset.view = mode.view;
+    for (const [one, tab] of this.tabs) {
+      tab.setAttribute("aria-selected", one === mode.name ? "true" : "false");
+      tab.tabIndex = one === mode.name ? 0 : -1;
+    }
+    this.tabs.get(mode.name).scrollIntoView({ block: "nearest", inline: "nearest" });
+    this.viewport.setAttribute("aria-labelledby", `tab-${mode.name}`);
+    this.viewport.replaceChildren(this.view.element);
+    this.view.enter(mode.name, options);
+    settings.set(`${this.store.project}.mode`, mode.name);
+    history.replaceState(null, "", `#mode=${mode.name}`);
+    this.#later();
+  }
+
+  /** Show this mode's actions; those with a key show it. */
+  showActions(actions) {
+    fill(this.actions, actions.map(({ name, text, kind, off, wide, title, on }) =>
+      h(`button.act.${kind}`, { class: wide ? "wide" : "", "data-act": name, disabled: Boolean(off), "aria-pressed": on === undefined ? null : String(on), title: title ?? null, onclick: (event) => this.act(name, event) },
+        h("span", {}, text), this.keymap.cap(name) ? cap(this.keymap.cap(name)) : null)));
+    this.actions.hidden = actions.length === 0;
+  }
+
+  nextModeButton(mode) {
+    const order = ["suspects", "labels", "duplicates", "second", "audit", "overview"];
+    const counts = openCounts(this.store);
+    const from = order.indexOf(mode);
+    const next = order.slice(from + 1).find((name) => !(name in counts) || counts[name] > 0) ?? "overview";
+    return h("button.primary", { onclick: () => this.open(next) }, `Go on: ${modeOf(next).title}`);
+  }
+
+  // what a person does
+
+  #key(event) {
+    if (event.isComposing || isTyping(event)) return;
+    const name = this.keymap.action(event, { comparing: this.view === this.views.pair });
+    if (!name) return;
+    const bare = event.key.length === 1 && event.key !== " " && event.key !== "?" && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (bare && settings.get("letters", "on") === "off") return;
+    if (event.repeat && NOT_REPEATED.test(name)) { event.preventDefault(); return; }
+    if (this.act(name, event)) event.preventDefault();
+  }
+
+  act(name, event = null) {
+    switch (name) {
+      case "undo": return this.#undo();
+      case "redo": return this.#redo();
+      case "help": helpDialog(this.keymap, { theme: () => this.theme(), changed: () => this.view.refresh() }); return true;
+      case "grid": this.open("grid", { row: this.view.row ?? -1 }); return true;
+      case "mode": return this.#nextMode();
+      case "filter": this.#toggleFilters(true); return true;
+      case "information": document.body.classList.toggle("informed"); return true;
+      default: return this.view.act(name, event);
+    }
+  }
+
+  #nextMode() {
+    const names = MODES.map(({ name }) => name);
+    this.open(names[(names.indexOf(this.mode) + 1) % names.length]);
+    announce(modeOf(this.mode).title);
+    return true;
+  }
+
+  /** The one way for views to decide: remembers haste, the last choice, and says it aloud. */
+  decide({ mode, row, changes, dwell }) {
+    if (isHurried(dwell)) this.store.hurried.add(row); else for (const change of changes) for (const one of change.rows) this.store.hurried.delete(one);
+    if (changes.length === 1) { const { action, reason = "", to = -1 } = changes[0]; this.lastChoice = { action, reason, to }; }
+    this.store.perform({ kind: "decide", mode, row, changes: merged(changes), dwell });
+    announce(`${markWords(this.store, row).text || ACTIONS[changes[0].action]}`);
+  }
+
+  mark(row, mode, dwell) {
+    this.store.hurried.delete(row);
+    this.store.perform({ kind: "unsure", mode, row, answer: "unsure", dwell });
+    announce("unsure, second look later");
+  }
+
+  tooEarly() {
+    this.view.stage?.element.animate?.([{ opacity: 0.6 }, { opacity: 1 }], 160);
+    announce("wait for the picture");
+  }
+
+  #undo() {
+    const entry = this.store.undo();
+    if (!entry) { toast("Nothing to undo"); return true; }
+    this.#showAgain(entry);
+    announce("undone");
+    return true;
+  }
+
+  #redo() {
+    const entry = this.store.redo();
+    if (!entry) { toast("Nothing to do again"); return true; }
+    this.#showAgain(entry);
+    announce("done again");
+    return true;
+  }
+
+  #showAgain({ mode, row, count }) {
+    if (row >= 0) this.store.hurried.delete(row);
+    if (row < 0) { this.view.refresh(); return; }
+    const other = mode && mode !== this.mode && modeOf(mode).view !== this.view.constructor.name;
+    if (this.view.reveal(row)) return;
+    if (other) this.open(mode, { row }); else this.view.refresh();
+    if (count > 1) toast(`${number(count)} pictures`);
+  }
+
+  askLabel(current, then) {
+    labelDialog(this.store.labels, current, {
+      pick: then,
+      add: async (name) => {
+        try { then(await this.store.addLabel(name)); } catch (error) { toast(error.message, { kind: "error", seconds: 6 }); }
+      },
+    });
+  }
+
+  askReason(_, then) { reasonDialog(then); }
+  confirm(question, remark, then) { confirmDialog(question, remark, then); }
+
+  // what follows, after the frame with the next picture
+
+  #changed({ fromServer }) {
+    if (fromServer && this.view) this.view.refresh();
+    this.#later();
+  }
+
+  #later() {
+    this.laterTimer ??= setTimeout(() => { this.laterTimer = null; this.#numbers(); this.#recent(); this.#counts(); }, 60);
+  }
+
+  #numbers() {
+    const { open, all } = this.view.progress();
+    const done = all - open;
+    this.bar.firstChild.style.width = all ? `${(100 * done) / all}%` : "0";
+    this.bar.setAttribute("aria-valuemax", String(all));
+    this.bar.setAttribute("aria-valuenow", String(done));
+    this.bar.title = all ? `${number(done)} of ${number(all)} decided` : "";
+    const pace = Math.round(this.store.pace()), left = this.view.timeLeft();
+    fill(this.pace, all && modeOf(this.mode).view !== "overview" ? h("span.tally", {}, `${number(done)} / ${number(all)}`) : null,
+      pace ? h("span", {}, `${pace}/min`) : null, pace && left && open ? h("span", {}, `${left} left`) : null);
+    const advice = this.view.advice();
+    this.advice.hidden = !advice;
+    this.advice.textContent = advice;
+  }
+
+  #counts() {
+    clearTimeout(this.countTimer);
+    this.countTimer = setTimeout(() => {
+      const counts = openCounts(this.store);
+      for (const [name, tab] of this.tabs) {
+        const count = counts[name] ?? 0;
+        tab.lastChild.textContent = count ? number(count) : "";
+      }
+    }, 250);
+  }
+
+  #recent() {
+    const entries = this.store.done.slice(-RECENT).filter(({ row, kind }) => row >= 0 && kind !== "answer");
+    const wanted = entries.map(({ key, row }) => `${key} ${this.store.marks.action[row]}`).join();
+    if (wanted === this.recentShown) return;
+    this.recentShown = wanted;
+    fill(this.recent, entries.map(({ row, mode, count }) => {
+      const { kind, text } = markWords(this.store, row);
+      return h("button.past", { "data-kind": kind, title: text, "aria-label": `${text || "undecided"}: show it again`, onclick: () => this.open(modeOf(mode).view === "single" ? mode : "suspects", { row }) },
+        this.#small(row), count > 1 ? h("span.times", {}, number(count)) : null);
+    }));
+  }
+
+  /** A tiny picture, drawn from the decoded large one where it is still at hand. */
+  #small(row) {
+    const image = this.pictures.entries.get(row);
+    if (image?.state !== "ready") return h("img", { src: this.store.listing.thumb(row, 192), alt: "", loading: "lazy", decoding: "async" });
+    const side = 72, canvas = h("canvas", { width: side, height: side });
+    const { naturalWidth: w, naturalHeight: hgt } = image.image, part = Math.min(w, hgt);
+    canvas.getContext("2d").drawImage(image.image, (w - part) / 2, (hgt - part) / 2, part, part, 0, 0, side, side);
+    return canvas;
+  }
+
+  #sending() {
+    const { waiting, parked, failingSince, locked } = this.store.outbox;
+    const away = failingSince && performance.now() - failingSince > SILENT_MS;
+    this.status.dataset.kind = away ? "away" : waiting.length ? "sending" : "saved";
+    this.status.textContent = away ? `${number(waiting.length)} unsent` : waiting.length ? "saving" : "saved";
+    const text = locked && away ? `The server does not know this page any more: ${locked}`
+      : away ? `The server has stopped. ${number(waiting.length)} ${waiting.length === 1 ? "decision is" : "decisions are"} kept in this browser and sent when it is back: imgkit curate --review`
+      : parked.length ? `${number(parked.length)} ${parked.length === 1 ? "action was" : "actions were"} refused: ${parked.at(-1).why}` : "";
+    if (this.banner.textContent !== text) this.banner.textContent = text;
+    this.banner.hidden = !text;
+  }
+
+  closed() {
+    document.body.replaceChildren(h("div.empty.closed", {}, h("div.big", { "aria-hidden": "true" }, "✓"), h("h2", {}, "The review is closed"),
+      h("p", {}, "Every decision is saved. This tab can be closed; the terminal tells the next command.")));
+  }
+
+  // filters
+
+  setFilter(filter) { this.filter = filter; this.#filters(); }
+
+  #toggleFilters(focus = false) {
+    const open = document.body.classList.toggle("filtering");
+    this.funnel.setAttribute("aria-expanded", String(open));
+    if (focus && open) this.filters.querySelector("button, select")?.focus();
+  }
+
+  #filters() {
+    const { listing } = this.store;
+    const byLabel = new Array(this.store.labels.length).fill(0), byReason = new Map(), byProvider = new Array(listing.providers.length).fill(0);
+    for (let row = 0; row < listing.rows; row++) {
+      byLabel[listing.label[row]]++;
+      byProvider[listing.provider[row]]++;
+      const reason = listing.reason(row);
+      if (reason) byReason.set(reason, (byReason.get(reason) ?? 0) + 1);
+    }
+    const choice = (key, value, text, count, digit = "") => h("button.choice", {
+      "aria-pressed": String(this.filter[key] === value), onclick: () => this.#choose(key, this.filter[key] === value ? NO_FILTER[key] : value),
+    }, h("span", {}, text), digit ? cap(digit) : null, h("span.count", {}, count === null ? "" : number(count)));
+    const part = (title, ...choices) => h("section", {}, h("h3", {}, title), choices);
+    fill(this.filters,
+      h("header", {}, h("h2", {}, "Filter"), this.isFiltered ? h("button.link", { onclick: () => this.#choose() }, "Clear") : null,
+        h("button.icon.close", { "aria-label": "Close the filter", onclick: () => this.#toggleFilters() }, "✕")),
+      part("Labels", this.store.labels.map(([, name], n) => choice("label", n, name, byLabel[n], n < 9 ? String(n + 1) : ""))),
+      byReason.size ? part("Reasons", [...byReason].sort((a, b) => b[1] - a[1]).map(([reason, count]) => choice("reason", reason, sentence(listing.say(reason)), count))) : null,
+      byProvider.length > 1 ? part("Sources", listing.providers.map((name, n) => choice("provider", n, name || "unknown", byProvider[n]))) : null,
+      part("State", choice("state", "open", "Undecided", null), choice("state", "decided", "Decided", null)));
+  }
+
+  #choose(key = "", value = null) {
+    this.filter = key ? { ...this.filter, [key]: value } : { ...NO_FILTER };
+    const scroll = this.filters.scrollTop;
+    this.#filters();
+    this.filters.scrollTop = scroll;
+    this.open(this.mode);
+  }
+}
+
+/** Changes that say the same about several pictures as one change. */
+function merged(changes) {
+  const found = new Map();
+  for (const { action, reason = "", to = -1, rows } of changes) {
+    const key = `${action} ${reason} ${to}`;
+    if (!found.has(key)) found.set(key, { action, reason, to, rows: [] });
+    found.get(key).rows.push(...rows);
+  }
+  return [...found.values()];
+}
+
+if (location.search) history.replaceState(null, "", location.pathname + location.hash);  // takes the key out of sight
+try {
+  const app = new App(await Store.open());
+  globalThis.imgkit = app;  // for tests and the curious
+  app.start();
+} catch (error) {
+  document.body.replaceChildren(h("div.empty.closed", {}, h("h2", {}, "This page cannot start"), h("p", {}, error.message)));
+  throw error;
+}
+
+export { KEEP, REJECT, RELABEL };

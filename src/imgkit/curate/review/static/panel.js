@@ -1,0 +1,162 @@
+// What is known about the picture on the stage: why it is here, what it looks like, where it came from.
+
+import { RELABEL } from "./listing.js";
+import { bytes, fill, h, number, percent } from "./dom.js";
+import { get } from "./server.js";
+
+const KEPT = 600;
+const AHEAD = 16;
+const EXAMPLES = 6;
+
+const CHECK_NAMES = {
+  label: "label", offtopic: "off topic", quality: "quality", near: "copy", exact: "exact copy", conflict: "two labels",
+  not_photo: "not a photo", text: "text", readable: "unreadable",
+};
+
+/** Facts by row, fetched ahead in batches. */
+export class Facts extends EventTarget {
+  constructor(store) {
+    super();
+    this.store = store;
+    this.known = new Map();
+    this.asked = new Set();
+  }
+
+  of(row) { return this.known.get(row) ?? null; }
+
+  async want(rows) {
+    const missing = rows.filter((row) => row >= 0 && !this.known.has(row) && !this.asked.has(row)).slice(0, 64);
+    if (!missing.length) return;
+    for (const row of missing) this.asked.add(row);
+    try {
+      const { items } = await get(`/api/items?of=${missing.map((row) => this.store.listing.ref(row)).join(",")}`);
+      const byRef = new Map(missing.map((row) => [this.store.listing.ref(row), row]));
+      for (const item of items) this.known.set(byRef.get(item.item), item);
+      for (const row of [...this.known.keys()].slice(0, Math.max(0, this.known.size - KEPT))) this.known.delete(row);
+      this.dispatchEvent(new Event("known"));
+    } catch { /* shown when the server is back */ }
+    for (const row of missing) this.asked.delete(row);
+  }
+
+  /** Ask for a row at once, and for those that follow in good time. */
+  wantAround(rows, position) {
+    if (this.known.has(rows[position]) && this.known.has(rows[Math.min(position + 4, rows.length - 1)])) return;
+    this.want(rows.slice(position, position + AHEAD));
+  }
+
+  clear() { this.known.clear(); }
+}
+
+/** Up to six pictures that a label's name should bring to mind: confirmed by a person first. */
+export function examples(store, label, except) {
+  const { listing } = store;
+  const confirmed = [], plain = [];
+  for (let row = 0; row < listing.rows && confirmed.length < EXAMPLES; row++) {
+    if (row === except || store.labelOf(row) !== label || !store.kept(row)) continue;
+    if (store.decided(row)) confirmed.push(row);
+    else if (plain.length < EXAMPLES && !listing.isSuspect(row)) plain.push(row);
+  }
+  return [...confirmed, ...plain].slice(0, EXAMPLES);
+}
+
+export class Panel {
+  constructor(store, facts) {
+    this.store = store;
+    this.facts = facts;
+    this.row = -1;
+    this.examplesKey = "";
+    this.why = h("section.why", { "aria-label": "Why this picture is here" });
+    this.likeness = h("section.likeness", { "aria-label": "What it looks like" });
+    this.compare = h("section.examples", { "aria-label": "Examples of the labels" });
+    this.origin = h("section.origin", { "aria-label": "Where it came from" });
+    this.element = h("aside.panel", { "aria-label": "About this picture" }, this.why, this.likeness, this.compare, this.origin);
+    facts.addEventListener("known", () => this.show(this.row));
+  }
+
+  show(row) {
+    this.row = row;
+    if (row < 0) { for (const part of [this.why, this.likeness, this.compare, this.origin]) fill(part); return; }
+    const facts = this.facts.of(row);
+    this.#why(row, facts);
+    this.#likeness(row, facts);
+    this.#examples(row);
+    this.#origin(row, facts);
+  }
+
+  #why(row, facts) {
+    const { listing } = this.store;
+    const reason = listing.reason(row);
+    const head = reason ? sentence(listing.say(reason)) : "Nothing was found against it";
+    fill(this.why,
+      h("h2", {}, head),
+      facts?.detail && reason !== "bad.label" ? h("p.detail", {}, facts.detail) : null,
+      facts ? h("div.chips", {}, facts.findings.map((one) => this.#finding(one))) : null);
+  }
+
+  #finding({ check, score, threshold }) {
+    const over = score >= threshold;
+    const text = `${CHECK_NAMES[check] ?? check} ${shortScore(score)}`;
+    return h("span.chip", { class: over ? "over" : "", title: `score ${score}, taken for bad from ${threshold}` }, text);
+  }
+
+  #likeness(row, facts) {
+    const finding = facts?.findings.find(({ check }) => check === "label");
+    if (!finding) { fill(this.likeness); return; }
+    const own = this.store.labelName(this.store.listing.label[row]);
+    const other = this.#nameOf(finding.detail.suggested);
+    fill(this.likeness, h("h3", {}, "What it looks like"),
+      bar(other, finding.detail.probability, "suggested"), bar(own, finding.detail.own_probability, "own"));
+  }
+
+  #nameOf(slug) { return this.store.labels.find(([one]) => one === slug)?.[1] ?? slug; }
+
+  #examples(row) {
+    const { listing } = this.store;
+    const labels = [this.store.labelOf(row), listing.suggested[row]].filter((one, n, all) => one >= 0 && all.indexOf(one) === n);
+    const key = labels.join(",");
+    if (key === this.examplesKey && this.compare.childElementCount) return;
+    this.examplesKey = key;
+    fill(this.compare, labels.map((label) => {
+      const rows = examples(this.store, label, row);
+      return rows.length === 0 ? null : [
+        h("h3", {}, `Examples of ${this.store.labelName(label)}`),
+        h("div.thumbs", {}, rows.map((one) => h("img", { src: listing.thumb(one, 192), alt: "", loading: "lazy", decoding: "async" }))),
+      ];
+    }));
+  }
+
+  #origin(row, facts) {
+    if (!facts) { fill(this.origin); return; }
+    const source = facts.source;
+    const rows = [
+      ["Size", `${number(facts.width)} × ${number(facts.height)} px, ${bytes(facts.bytes)}`],
+      source && ["Found by", `${source.provider}, no. ${number(source.rank)}`],
+      source?.query && ["Query", source.query],
+      source?.title && ["Title", source.title],
+      source?.author && ["Author", source.author],
+      source && ["Licence", source.license || "unknown"],
+    ].filter(Boolean);
+    fill(this.origin, h("h3", {}, "Where it came from"),
+      h("dl", {}, rows.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+      source?.page ? h("a", { href: source.page, target: "_blank", rel: "noopener noreferrer" }, source.host || "its page", " ↗") : null);
+  }
+}
+
+/** What is in force, in words, for badges and announcements. */
+export function markWords(store, row) {
+  const { action, reason, to, unsure } = store.marks.get(row);
+  if (action === RELABEL) return { kind: "relabel", text: `→ ${store.labelName(to)}` };
+  if (action === 1) return { kind: "keep", text: "Kept" };
+  if (action === 2) return { kind: "reject", text: reason && reason !== "user.rejected" ? `Rejected: ${store.listing.say(reason)}` : "Rejected" };
+  return unsure ? { kind: "unsure", text: "Unsure" } : { kind: "", text: "" };
+}
+
+function bar(name, share, kind) {
+  const filled = h("span.filled");
+  filled.style.width = `${Math.round(100 * (share ?? 0))}%`;
+  return h("div.bar", { class: kind }, h("span.name", {}, name), h("span.track", { "aria-hidden": "true" }, filled),
+    h("span.share", {}, percent(share ?? 0)));
+}
+
+export const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
+const shortScore = (score) => (score >= 10 ? String(Math.round(score)) : score.toFixed(2).replace(/\.?0+$/, ""));
