@@ -64,8 +64,9 @@ def _about_copies(report: TrainReport, shown: Galleries) -> Iterator[Advice]:
     elif shown.copies:
         yield Advice(
             "care",
-            f"{len(shown.copies)} test pictures look very much like a training picture.",
-            "Crops and mirrored copies can escape the perceptual hash; a model finds those easy. They are shown below.",
+            f"{'One test picture looks' if len(shown.copies) == 1 else f'{len(shown.copies)} test pictures look'} very "
+            "much like a training picture.",
+            "Crops and edited copies can escape the perceptual hash; a model finds those easy. They are shown below.",
         )
 
 

@@ -62,10 +62,12 @@ def line_chart(
 
 def reliability(bins: Sequence[tuple[float, float, int]]) -> Markup:
     """Return a reliability diagram: for each bin (mean confidence, accuracy, pictures) a dot as large as its share."""
-    x, y = _Scale(0, 1, LEFT, WIDTH - RIGHT), _Scale(0, 1, HEIGHT - BOTTOM, TOP)
+    smallest = min((min(confidence, accuracy) for confidence, accuracy, _ in bins), default=0.0)
+    low = max(0.0, min(0.8, int(10 * smallest) / 10 - 0.1))  # most bins of a good model lie near the corner
+    x, y = _Scale(low, 1, LEFT, WIDTH - RIGHT), _Scale(low, 1, HEIGHT - BOTTOM, TOP)
     parts = [_axes(x, y, "confidence", "share that is right", percent=True)]
     parts.append(
-        f'<line x1="{x(0):.1f}" y1="{y(0):.1f}" x2="{x(1):.1f}" y2="{y(1):.1f}" stroke="var(--soft)" '
+        f'<line x1="{x(low):.1f}" y1="{y(low):.1f}" x2="{x(1):.1f}" y2="{y(1):.1f}" stroke="var(--soft)" '
         'stroke-width="1.5" stroke-dasharray="5 4"/>'
     )
     most = max((count for _, _, count in bins), default=1)
