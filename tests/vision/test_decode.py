@@ -271,6 +271,13 @@ def test_a_file_of_ours_opens_upright_however_small(tmp_path):
     assert (image.mode, image.size) == ("RGB", (30, 40))
 
 
+def test_a_huge_picture_of_ours_is_opened_although_pillow_warns_of_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 50_000)  # Pillow warns from here on, and refuses from twice as many
+    photo(320, 240).save(tmp_path / "huge.png")
+
+    assert open_picture(tmp_path / "huge.png").size == (320, 240)
+
+
 @pytest.mark.parametrize(("content", "code"), [(b"<html>", "body.html"), (encoded()[:3000], "img.truncated")])
 def test_a_broken_file_of_ours_is_named(tmp_path, content, code):
     path = tmp_path / "broken.jpg"
