@@ -10,6 +10,7 @@ Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 CHANNEL_FROM_NOISE: Final = 0.10  # below this share of wrong labels the plain margin ranks better
+CONTRADICTS: Final = 0.65  # p(likeliest) - p(given) from which a label is flagged whatever the channel says
 EM_STEPS: Final = 20
 _TINY: Final = 1e-9
 
@@ -18,23 +19,23 @@ _TINY: Final = 1e-9
 class LabelErrors:
     """What the probabilities say about each given label.
 
-    ``score`` is higher for worse, 0 to 1: how much likelier another label is than the given one. ``flagged`` says which
-    labels are taken for wrong. ``suggested`` is the likeliest label. ``noise`` is the estimated share of wrong labels,
-    ``method`` the rule that flagged: "margin" or "channel".
+    ``score`` is higher for worse, 0 to 1: how sure it is that another label is right; flagged ones have 0.5 and more,
+    the others less. ``flagged`` says which labels are taken for wrong, ``suggested`` is the likeliest label. ``noise``
+    is the estimated share of wrong labels.
     """
 
     score: Floats
     flagged: npt.NDArray[np.bool_]
     suggested: Indices
     noise: float
-    method: str
 
 
 def find_label_errors(labels: Indices, probabilities: Floats) -> LabelErrors:
     """Rank and flag given labels that look wrong.
 
-    Where the calibrated joint of given and true labels says that at least 10 % are wrong, the noise-channel posterior
-    decides; below that, the normalised margin with pruning by noise rate.
+    Flagged is what the noise-channel posterior takes for wrong, and what the model contradicts outright: another label
+    is likelier than the given one by more than 0.65. Where few labels are wrong the channel is known from few
+    errors, so the plain margin has a say in the ranking; from 10 % on the posterior alone ranks.
 
     Args:
         labels: (N,) given labels, 0 to K-1.
@@ -42,13 +43,15 @@ def find_label_errors(labels: Indices, probabilities: Floats) -> LabelErrors:
     """
     joint = calibrated_joint(labels, probabilities)
     noise = 1.0 - float(np.trace(joint))
-    suggested = probabilities.argmax(axis=1)
-    if noise >= CHANNEL_FROM_NOISE:
-        posterior = channel_posterior(labels, probabilities, joint)
-        own = posterior[np.arange(len(labels)), labels]
-        return LabelErrors(1.0 - own, own < 0.5, posterior.argmax(axis=1), noise, "channel")
-    score = (1.0 - margins(labels, probabilities)) / 2
-    return LabelErrors(score, prune_by_noise_rate(labels, probabilities, joint), suggested, noise, "margin")
+    posterior = channel_posterior(labels, probabilities, joint)
+    doubt = 1.0 - posterior[np.arange(len(labels)), labels]
+    gap = -margins(labels, probabilities)
+    flagged = (doubt > 0.5) | (gap > CONTRADICTS)
+    score = doubt if noise >= CHANNEL_FROM_NOISE else (doubt + (1.0 + gap) / 2) / 2
+    suggested = np.where(doubt > 0.5, posterior.argmax(axis=1), probabilities.argmax(axis=1))
+    return LabelErrors(
+        np.where(flagged, np.maximum(score, 0.5), np.minimum(score, 0.5 - _TINY)), flagged, suggested, noise
+    )
 
 
 def margins(labels: Indices, probabilities: Floats) -> Floats:

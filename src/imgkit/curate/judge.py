@@ -28,8 +28,8 @@ class Suspicion:
 
 
 SUSPICIONS: Final[dict[str, Suspicion]] = {
-    "label": Suspicion(even=0.75, sure=0.95),
-    "offtopic": Suspicion(even=4.0, sure=7.0),
+    "label": Suspicion(even=0.5, sure=0.75),
+    "offtopic": Suspicion(even=2.75, sure=3.25),
     "quality": Suspicion(even=2.0, sure=8.0),
 }
 """The checks that make suspects, each with two points of its measured precision (benchmarks/curate.py)."""

@@ -12,8 +12,11 @@ from imgkit.vision.probe import unit_rows
 NAME = "offtopic"
 VERSION = 1
 
-THRESHOLD: Final = 4.0  # deviations of the lower half of the label
-WORTH_A_LOOK: Final = 2.0
+THRESHOLD: Final = 3.0  # deviations of the lower half of the label
+WORTH_A_LOOK: Final = 2.25
+LEFT_OUT_FROM: Final = 2.2  # deviations from which a picture does not count as an example of its label in the next pass
+PASSES: Final = 2
+SMALLEST_DEVIATION: Final = 0.02  # of cosine distance; a label of nearly equal pictures is not made of outsiders
 FEWEST: Final = 8  # pictures in all; with fewer nothing is far from anything
 _ROWS: Final = 1024
 
@@ -50,8 +53,9 @@ def distances_from_every_label(
     """Return how far each picture is from the label it is nearest to, and that label.
 
     The distance from a label is the mean cosine distance to the label's ``neighbours`` nearest pictures outside the own
-    group. It is given in deviations from the label's median; the deviation is that of the lower half (median minus
-    10th percentile), which off-topic pictures among the label's own cannot stretch.
+    group. It is given in deviations from the median of the pictures that are nearest to that label, wrongly labelled
+    ones included; the deviation is that of the lower half (median minus 10th percentile), which off-topic pictures
+    cannot stretch. The second pass leaves out what the first found far away.
 
     Args:
         features: (N, D).
@@ -61,16 +65,33 @@ def distances_from_every_label(
     """
     unit = unit_rows(features - features.mean(axis=0))
     names = np.unique(labels)
-    scores = np.zeros((len(labels), len(names)))
-    for column, name in enumerate(names):
-        members = np.flatnonzero(labels == name)
-        count = max(1, min(neighbours, len(members) // 3))
-        distance = _mean_distance(unit, members, groups, count)
-        own = distance[members]
-        middle, low = np.median(own), np.percentile(own, 10)
-        scores[:, column] = (distance - middle) / max(middle - low, 1e-6)
-    best = scores.argmin(axis=1)
-    return scores[np.arange(len(labels)), best], names[best]
+    examples = np.ones(len(labels), dtype=np.bool_)
+    deviations = np.zeros((len(labels), len(names)))
+    for _ in range(PASSES):
+        distances = np.zeros((len(labels), len(names)))
+        for column, name in enumerate(names):
+            members = np.flatnonzero((labels == name) & examples)
+            count = max(1, min(neighbours, len(members) // 3))
+            distances[:, column] = _mean_distance(unit, members, groups, count)
+        nearest = distances.argmin(axis=1)
+        for column in range(len(names)):
+            own = distances[(nearest == column) & examples, column]
+            middle, low = (np.median(own), np.percentile(own, 10)) if len(own) else (1.0, 0.0)
+            deviations[:, column] = (distances[:, column] - middle) / max(middle - low, SMALLEST_DEVIATION)
+        examples = _examples(deviations.min(axis=1), labels, examples)
+    best = deviations.argmin(axis=1)
+    return deviations[np.arange(len(labels)), best], names[best]
+
+
+def _examples(
+    scores: npt.NDArray[np.float64], labels: npt.NDArray[np.str_], before: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """Return what counts as an example from now on; a label never loses more than half of its pictures."""
+    examples = before & (scores < LEFT_OUT_FROM)
+    for name in np.unique(labels):
+        if 2 * (examples & (labels == name)).sum() < (labels == name).sum():
+            examples |= labels == name
+    return examples
 
 
 def _mean_distance(unit: Floats, members: Indices, groups: Indices, count: int) -> npt.NDArray[np.float64]:
