@@ -97,7 +97,10 @@ def _mended(url: str, base: str) -> str:
     if "&amp;" in text:
         text = html.unescape(text)
     if base:
-        text = urljoin(base, text)
+        try:
+            text = urljoin(base, text)
+        except ValueError as error:
+            raise Refused("net.scheme", f"not a web address: {error}") from error
     elif text.startswith("//"):
         text = f"https:{text}"
     scheme = _SCHEME.match(text)

@@ -19,8 +19,8 @@ MOVED: Final = "moved to "
 """Begins the detail of a candidate whose address led to another one."""
 
 _STAND_IN: Final = re.compile(
-    r"(^|[^a-z])(unavailable|removed|deleted|missing|placeholder|no[^a-z]?(image|photo|picture)|not[^a-z]?(found|"
-    r"available)|404)([^a-z]|$)"
+    r"(^|[^a-z0-9])(unavailable|removed|deleted|missing|placeholder|no[^a-z]?(image|photo|picture)|not[^a-z]?(found|"
+    r"available)|404)([^a-z0-9]|$)"
 )
 _PICTURE_NAME: Final = re.compile(r"\.(jpe?g|png|gif|webp|bmp|tiff?|avif)$", re.IGNORECASE)
 

@@ -32,9 +32,13 @@ from imgkit.progress import Progress
 WORKERS: Final = 32
 """Threads that fetch. A host gets two of them at most, so a slow one leaves the others alone."""
 
+WAITING_FOR_DECODER: Final = 8
+"""Bodies in memory that were not decoded yet; above that nothing is fetched. A crash costs as many."""
+
 OPEN_JOBS: Final = 20_000
 """Addresses under way at most; bounds memory when hundreds of thousands wait."""
 
+LONGEST_PAUSE_S: Final = 0.1
 THIS_MACHINE: Final = ""
 _LOCAL: Final = hosts.HostLimits(connections=4, gap_s=0.0)
 
@@ -134,7 +138,8 @@ class Schedule:
         self._robots_jobs: dict[str, RobotsJob] = {}
         self._robots_failures: dict[str, Failure] = {}
         self._lost_in_outage: list[tuple[str, Entry]] = []
-        self._busy = 0
+        self._busy = 0  # threads
+        self._decoding = 0  # of them, those whose picture is here
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="imgkit-fetch")
         self._outage = Outage(
             failures=patience.outage_failures,
@@ -230,7 +235,7 @@ class Schedule:
     def _dispatch(self) -> None:
         """Hand out whatever may be asked now."""
         now = self._clock()
-        while self._busy < WORKERS and not self._outage.under_way:
+        while self._busy < WORKERS and self._decoding < WAITING_FOR_DECODER and not self._outage.under_way:
             taken = self._hosts.take(now)
             if taken is None:
                 break
@@ -309,7 +314,8 @@ class Schedule:
             return False
         times = [self._outage.next_probe] if self._outage.under_way else [self._hosts.next_time()]
         soonest = min((moment for moment in times if moment is not None), default=None)
-        wait = 0.25 if soonest is None or self._busy >= WORKERS else min(0.25, max(0.0, soonest - self._clock()))
+        full = self._busy >= WORKERS or self._decoding >= WAITING_FOR_DECODER
+        wait = LONGEST_PAUSE_S if soonest is None or full else min(LONGEST_PAUSE_S, max(0.0, soonest - self._clock()))
         try:
             self._handle(self._events.get(timeout=wait) if wait > 0 else self._events.get_nowait())
             while True:
@@ -323,6 +329,7 @@ class Schedule:
                 self._answered(host, job, timed)
             case _Kept(job, outcome, requests):
                 self._busy -= 1
+                self._decoding -= 1
                 self._settle(job, outcome, requests)
             case _RobotsAnswered(host, robots_job, answer):
                 self._busy -= 1
@@ -354,7 +361,9 @@ class Schedule:
         answer = timed.answer
         passing = answer if isinstance(answer, Failure) and answer.transient else None
         self._learn(name, job.target, passing)
-        if not isinstance(answer, Fetched):
+        if isinstance(answer, Fetched):
+            self._decoding += 1
+        else:
             self._busy -= 1
             self._follow(job, answer, timed.seconds)
 

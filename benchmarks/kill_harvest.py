@@ -1,0 +1,149 @@
+"""Kill a harvest at random moments, run the same command again, and compare with a harvest that nobody killed.
+
+    python benchmarks/kill_harvest.py --kills 30
+
+Every kill is SIGKILL to the whole process group, at a random moment between the start of the command and the time
+that an undisturbed one takes. A run counts as equal when the pictures under each label, the originals and the state,
+reason and picture of every candidate are the same as without a kill.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from imgkit.demo.web import serve
+from imgkit.demo.world import World
+from imgkit.manifest import Manifest
+
+FAULTS = ("404", "429_once", "503_once", "reset_once", "redirect_three", "truncated", "html_named_jpg", "placeholder")
+QUERIES = "label,query\ncoral_snake,coral snake\nking_snake,king snake\n"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One killed harvest: when, whether the manifest opened, whether the end was equal, and what was fetched twice."""
+
+    seconds: float
+    opened: bool
+    equal: bool
+    fetched_again: float
+
+
+def main() -> int:
+    """Run the trials and print one line for each and the totals."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--pictures", type=int, default=50, help="wanted pictures of each of the two labels")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    world = World.small(good=options.pictures + 20, faults=FAULTS, providers=("bing", "openverse"), hosts=4)
+    place = Path(tempfile.mkdtemp(prefix="imgkit-kill-"))
+    try:
+        with serve(world) as web:
+            trials = run_trials(
+                web, place, kills=options.kills, pictures=options.pictures, chance=random.Random(options.seed)
+            )
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    equal, opened = sum(one.equal for one in trials), sum(one.opened for one in trials)
+    again = sum(one.fetched_again for one in trials) / max(1, len(trials))
+    print(f"equal {equal}/{len(trials)}, manifest opened {opened}/{len(trials)}, fetched again {again:.1%} on average")
+    return 0 if equal == opened == len(trials) else 1
+
+
+def run_trials(web, place: Path, *, kills: int, pictures: int, chance: random.Random) -> list[Trial]:
+    """Harvest once undisturbed, then ``kills`` times with a kill."""
+    queries = place / "queries.csv"
+    queries.write_text(QUERIES)
+    harvest(web, queries, place / "warm", pictures)  # the web draws its pictures when they are first asked for
+    began, requests = time.monotonic(), len(web.requests)
+    harvest(web, queries, place / "reference", pictures)
+    seconds, requests = time.monotonic() - began, len(web.requests) - requests
+    expected = digest(place / "reference")
+    print(f"undisturbed: {seconds:.1f} s, {requests} requests")
+    trials = []
+    for number in range(kills):
+        data, moment = place / f"killed-{number}", chance.uniform(0.05, 1.0) * seconds
+        asked = len(web.requests)
+        process = start(web, queries, data, pictures)
+        try:
+            process.wait(moment)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        opened = opens(data)
+        harvest(web, queries, data, pictures)
+        again = max(0, len(web.requests) - asked - requests) / requests
+        trials.append(Trial(moment, opened, digest(data) == expected, again))
+        print(
+            f"killed after {moment:5.2f} s: manifest {'opens' if opened else 'DAMAGED'}, "
+            f"{'equal' if trials[-1].equal else 'DIFFERENT'}, {again:.1%} fetched again",
+            flush=True,
+        )
+        shutil.rmtree(data)
+    return trials
+
+
+def start(web, queries: Path, data: Path, pictures: int) -> "subprocess.Popen[bytes]":
+    """Start the command in a process group of its own."""
+    command = [
+        sys.executable,
+        "-m",
+        "imgkit",
+        "harvest",
+        str(queries),
+        "--data",
+        str(data),
+        "--per-label",
+        str(pictures),
+    ]
+    providers = ["--provider", "bing", "--provider", "openverse"]
+    return subprocess.Popen(
+        [*command, *providers],
+        env={**os.environ, **web.environ},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def harvest(web, queries: Path, data: Path, pictures: int) -> None:
+    """Run the command to its end."""
+    code = start(web, queries, data, pictures).wait(600)
+    if code not in (0, 3):
+        raise SystemExit(f"imgkit harvest ended with exit code {code}")
+
+
+def opens(data: Path) -> bool:
+    """Say whether the manifest, if there is one yet, is sound."""
+    if not (data / "manifest.db").exists():
+        return True
+    with closing(sqlite3.connect(data / "manifest.db")) as db:
+        return db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+
+
+def digest(data: Path) -> str:
+    """Return a hash over pictures, originals and candidates."""
+    files = [*data.glob("harvested/*/*.jpg"), *data.glob("originals/*/*")]
+    lines = [f"{file.relative_to(data)}\t{hashlib.sha256(file.read_bytes()).hexdigest()}" for file in files]
+    with Manifest.open_existing(data) as manifest:
+        lines += [
+            f"{one.label}\t{one.provider}\t{one.proposal.url}\t{one.state}\t{one.reason}\t{one.image_id}"
+            for one in manifest.candidates()
+        ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
