@@ -32,10 +32,10 @@ def photograph(scene: Pixels, rng: np.random.Generator, size: tuple[int, int]) -
     """Take a picture of a scene: uneven light, a cast, grain, a lens that is not perfect, at a size in px."""
     height, width = scene.shape[:2]
     cast = np.array([rng.normal(1, 0.07), rng.normal(1, 0.03), rng.normal(1, 0.09)], np.float32)
-    cast *= np.float32(rng.uniform(0.74, 1.2))
+    cast *= np.float32(rng.uniform(0.82, 1.18))
     grain = GRAIN[rng.integers(256) :, rng.integers(256) :][:height, :width, None] * np.float32(rng.uniform(1.5, 7))
     scene = scene * _light(rng, width, height)[..., None] * cast + grain
-    image = to_image(scene).convert("RGB", _tones(saturation=rng.uniform(0.65, 1.15), contrast=rng.uniform(0.82, 1.1)))
+    image = to_image(scene).convert("RGB", _tones(saturation=rng.uniform(0.75, 1.15), contrast=rng.uniform(0.82, 1.1)))
     if (softness := float(rng.choice([0.0, 0.4, 0.9, 1.5], p=[0.45, 0.3, 0.17, 0.08]))) > 0:
         image = image.filter(ImageFilter.BoxBlur(softness))
     return image.resize(size, Image.Resampling.BICUBIC)

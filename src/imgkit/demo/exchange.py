@@ -20,7 +20,8 @@ class Exchange:
 
     ``site`` is the nickname of the host or service that was asked. ``count`` says how often this address was asked
     for so far, this request included; ``site_count`` the same for the whole site. ``sites`` maps nicknames to
-    "address:port", ``neighbour`` is another image host where there is one. ``done`` is told the status, 0 for none, before the last bytes of the answer are sent.
+    "address:port"; ``neighbour`` is another image host, where there is one. ``done`` is told the status, 0 for none,
+    before the last bytes of the answer are sent.
     """
 
     method: str

@@ -83,6 +83,26 @@ def logo(rng: np.random.Generator, width: int, height: int) -> Image.Image:
     return image
 
 
+def landscape(rng: np.random.Generator, width: int, height: int) -> Image.Image:
+    """Ranges of hills under an evening sky."""
+    rows = np.linspace(0, 1, height, dtype=np.float32)[:, None].repeat(width, axis=1)
+    image = to_image(tinted(rows, [(76, 110, 168), (168, 176, 190), (246, 204, 150), (250, 226, 190)]))
+    draw = ImageDraw.Draw(image)
+    sun = width * rng.uniform(0.2, 0.8)
+    draw.ellipse((sun - height * 0.06, height * 0.32, sun + height * 0.06, height * 0.44), fill=(255, 240, 200))
+    xs = np.linspace(0, width, 80)
+    for number in range(4):
+        top = height * (0.42 + 0.15 * number)
+        waves = np.sin(xs / width * rng.uniform(4, 9) + rng.uniform(0, 6)) + 0.5 * np.sin(
+            xs / width * rng.uniform(12, 20)
+        )
+        ridge = list(zip(xs.tolist(), (top + height * 0.05 * waves).tolist(), strict=True))
+        fade = 1 - number / 4
+        tone = (int(40 + 70 * fade), int(60 + 60 * fade), int(70 + 80 * fade))
+        draw.polygon([(0, height), *ridge, (width, height)], fill=tone)
+    return image
+
+
 def _mug(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: float, s: float) -> None:
     tone = varied(rng, INKS[rng.integers(len(INKS))])
     dark = tuple(int(channel * 0.7) for channel in tone)
@@ -147,6 +167,30 @@ def _apple(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: flo
     draw.ellipse((x + s * 0.08, y - s * 0.68, x + s * 0.4, y - s * 0.5), fill=(84, 128, 54))
 
 
+def _clock(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: float, s: float) -> None:
+    r = s * 0.5
+    draw.ellipse((x - r, y - r, x + r, y + r), fill=varied(rng, INKS[rng.integers(len(INKS))]))
+    draw.ellipse((x - r * 0.88, y - r * 0.88, x + r * 0.88, y + r * 0.88), fill=(246, 244, 238))
+    for hour in range(12):
+        c, d = np.cos(hour * np.pi / 6), np.sin(hour * np.pi / 6)
+        mark = (x + r * 0.7 * c, y + r * 0.7 * d, x + r * 0.82 * c, y + r * 0.82 * d)
+        draw.line(mark, fill=(40, 40, 40), width=round(s * 0.02))
+    for length, width in ((0.4, 0.035), (0.64, 0.022)):
+        angle = rng.uniform(0, 2 * np.pi)
+        hand = (x, y, x + r * length * np.cos(angle), y + r * length * np.sin(angle))
+        draw.line(hand, fill=(30, 30, 30), width=round(s * width))
+
+
+def _umbrella(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: float, s: float) -> None:
+    first, second = varied(rng, INKS[rng.integers(len(INKS))]), varied(rng, INKS[rng.integers(len(INKS))])
+    r = s * 0.55
+    for number in range(8):
+        draw.pieslice((x - r, y - r, x + r, y + r), number * 45, number * 45 + 45, fill=second if number % 2 else first)
+        c, d = np.cos(number * np.pi / 4), np.sin(number * np.pi / 4)
+        draw.line((x, y, x + r * c, y + r * d), fill=(50, 50, 50), width=round(s * 0.012))
+    draw.ellipse((x - s * 0.03, y - s * 0.03, x + s * 0.03, y + s * 0.03), fill=(30, 30, 30))
+
+
 def _gleam(draw: ImageDraw.ImageDraw, x: float, y: float, r: float) -> None:
     draw.ellipse((x - r, y - r * 0.7, x + r, y + r * 0.7), fill=(250, 250, 246))
 
@@ -163,7 +207,7 @@ def _books(rng: np.random.Generator, draw: ImageDraw.ImageDraw, x: float, y: flo
         top -= tall
 
 
-FLAT: Final[dict[str, Flat]] = {"chart": chart, "page": page, "map": map_, "logo": logo}
+FLAT: Final[dict[str, Flat]] = {"chart": chart, "page": page, "map": map_, "logo": logo, "landscape": landscape}
 THINGS: Final[dict[str, Thing]] = {
     "mug": _mug,
     "flower": _flower,
@@ -172,6 +216,8 @@ THINGS: Final[dict[str, Thing]] = {
     "ball": _ball,
     "apple": _apple,
     "books": _books,
+    "clock": _clock,
+    "umbrella": _umbrella,
 }
 SUBJECTS: Final[tuple[str, ...]] = (*FLAT, *THINGS)
 """Everything that is off the topic."""

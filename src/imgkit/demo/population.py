@@ -16,7 +16,7 @@ HOST_NAMES: Final = ("photos", "archive", "garden", "herpetology", "trails", "mu
 
 GOOD_PER_LABEL: Final = 110
 WRONG_PER_LABEL: Final = 11
-OFFTOPIC_PER_LABEL: Final = 7
+OFFTOPIC_PER_LABEL: Final = 7  # each of another subject
 EXACT_COPIES_PER_LABEL: Final = 10
 NEAR_COPIES_PER_LABEL: Final = 12
 CONFLICTS: Final = 2
@@ -37,8 +37,10 @@ MENDED: Final[tuple[str, ...]] = (
 )
 """Faults and odd forms of good pictures that a polite client still gets, one of each under each label."""
 
-SIZES: Final = ((640, 480), (800, 600), (480, 640), (900, 600), (500, 500), (1000, 660), (420, 300), (600, 800))
-LICENCES: Final = ("by", "by", "by-sa", "by-nc", "cc0", "by-nc-sa", "pdm")
+SIZES: Final = ((640, 480), (800, 600), (480, 640), (720, 480), (500, 500), (420, 300), (600, 800))
+LARGE: Final = ((900, 600), (1200, 800), (1000, 660))
+"""Sizes of which collections offer smaller versions, too: only for pictures that a web search alone lists."""
+LICENCES: Final = ("by", "by", "by-sa", "by-nc", "cc0", "by-nc-sa")
 AUTHORS: Final = ("Ada Example", "Ben Sample", "Chris Field", "Dana Trail", "Eli Moss")
 MIXES: Final = (
     (("bing",), 0.30),
@@ -123,7 +125,7 @@ class _Plan:
             free = providers != ("bing",)  # what only a web search finds has any licence
             picture = self.builder.add(
                 label,
-                drawing=self._drawing(label),
+                drawing=self._drawing(label, large=not free),
                 providers=providers,
                 phrases=self._phrases(label),
                 fault=fault,
@@ -151,8 +153,9 @@ class _Plan:
             self.builder.add(
                 label, kind="wrong_label", shows=other, drawing=self._drawing(other), providers=self._careless()
             )
-        for _ in range(OFFTOPIC_PER_LABEL):
-            drawing = self._drawing(SUBJECTS[self.rng.integers(len(SUBJECTS))])
+        half = SUBJECTS[::2] if label == CORAL else SUBJECTS[1::2]
+        for subject in half[:OFFTOPIC_PER_LABEL]:
+            drawing = self._drawing(subject)
             self.builder.add(label, kind="offtopic", shows="", drawing=drawing, providers=self._careless())
         for word in ("toy", "tattoo", "toy")[:EXCLUDED_PER_LABEL]:
             drawing = self._drawing(label)
@@ -171,8 +174,9 @@ class _Plan:
                 label, kind="placeholder", shows="", drawing=drawing, host=HOST_NAMES[3], providers=self._careless()
             )
 
-    def _drawing(self, subject: str) -> Drawing:
-        return self.builder.drawing(subject, size=SIZES[self.rng.integers(len(SIZES))])
+    def _drawing(self, subject: str, *, large: bool = False) -> Drawing:
+        sizes = (*SIZES, *LARGE) if large else SIZES
+        return self.builder.drawing(subject, size=sizes[self.rng.integers(len(sizes))])
 
     def _providers(self) -> tuple[str, ...]:
         weights = [weight for _, weight in MIXES]

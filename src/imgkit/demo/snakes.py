@@ -44,7 +44,7 @@ def bands(label: str, rng: np.random.Generator) -> Bands:
     black. Number and width of the bands and all colours come from the same ranges for both.
     """
     wide = np.array([rng.uniform(1.0, 1.5), 0, rng.uniform(0.85, 1.25), 0])
-    narrow = rng.uniform(0.3, 0.46)
+    narrow = rng.uniform(0.22, 0.36)
     widths = wide + np.array([0, narrow, 0, narrow])
     ends = np.cumsum(widths) / widths.sum()
     return Bands(ORDERS[label], tuple(ends.tolist()), periods=rng.uniform(4.5, 8.0))
@@ -104,7 +104,7 @@ def body(label: str, rng: np.random.Generator, width: int, height: int) -> Body:
     """Return a snake of a kind, laid from tail to head so that coils lie over each other."""
     line = _resampled(pose(rng, width, height))
     steps = len(line)
-    girth = min(min(width, height) * rng.uniform(0.065, 0.095), steps / 24)
+    girth = min(min(width, height) * rng.uniform(0.072, 0.105), steps / 24)
     head = 2.6 * girth / steps
     along = np.linspace(0, 1, steps)  # 0 the tail, 1 the snout
     across = np.linspace(-1, 1, max(9, round(girth * 2.6)))

@@ -214,8 +214,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m imgkit.demo.web", description=main.__doc__)
     parser.add_argument("--seed", type=int, default=0, help="seed of the world (default: 0)")
     parser.add_argument("--port-file", type=Path, help="also write the environment as JSON to this file")
+    parser.add_argument("--attached", action="store_true", help="end when standard input ends, with the parent")
     options = parser.parse_args(arguments)
     ended = threading.Event()
+    if options.attached:
+        threading.Thread(target=_wait_for_the_end, args=(ended,), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     with serve(World.demo(seed=options.seed)) as web:
@@ -228,6 +231,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         ended.wait()
     return 0
+
+
+def _wait_for_the_end(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 if __name__ == "__main__":
