@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from imgkit.demo.comparison import DemoTruth, compare
 from imgkit.demo.world import World
 from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.plan import Plan, make_plan
 from imgkit.harvest.report import HarvestReport
 from imgkit.manifest import Query
 from imgkit.progress import Progress, Silent
@@ -45,6 +46,10 @@ QUERIES: Final = (
 """What ``queries/snakes.csv`` says; a test holds the two together."""
 
 
+def _ignore(report: object) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
     """The reports of the three stages, the comparison with the truth, and the wall time of each in seconds."""
@@ -66,7 +71,17 @@ class DemoReport:
         }
 
 
-def run_demo(folder: Path, *, seed: int = 0, device: str = "auto", progress: Progress | None = None) -> DemoReport:
+def run_demo(
+    folder: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    progress: Progress | None = None,
+    on_plan: Callable[[Plan], None] = _ignore,
+    on_harvest: Callable[[HarvestReport], None] = _ignore,
+    on_curate: Callable[[CurateReport], None] = _ignore,
+    on_train: Callable[[TrainReport], None] = _ignore,
+) -> DemoReport:
     """Harvest, curate and train on the demo world in ``folder``; a second run goes on where the first one ended.
 
     The web runs in a process of its own on loopback; no other machine is contacted, and the packaged weights are used.
@@ -76,6 +91,7 @@ def run_demo(folder: Path, *, seed: int = 0, device: str = "auto", progress: Pro
         seed: of the world.
         device: as for ``curate`` and ``train``.
         progress: is told what is being done.
+        on_plan, on_harvest, on_curate, on_train: called with the plan and with each report as soon as it is there.
 
     Raises:
         ImgkitError: as the three stages do.
@@ -87,14 +103,18 @@ def run_demo(folder: Path, *, seed: int = 0, device: str = "auto", progress: Pro
     began = time.monotonic()
     with served(seed=seed) as environ:
         config = HarvestConfig(data=data, per_label=PER_LABEL, contact=CONTACT)
+        on_plan(make_plan(QUERIES, config, environ))
         harvested = harvest(QUERIES, config, environ=environ, progress=progress)
+    on_harvest(harvested)
     laps["harvest"] = time.monotonic() - began
     began = time.monotonic()
     curated = curate(CurateConfig(data=data, weights="packaged", device=device), progress=progress)
+    on_curate(curated)
     laps["curate"] = time.monotonic() - began
     began = time.monotonic()
     settings = TrainConfig(data=data / "curated", runs=folder / "runs", weights="packaged", device=device)
     trained = train(settings, progress=progress)
+    on_train(trained)
     laps["train"] = time.monotonic() - began
     truth = compare(data, World.demo(seed=seed))
     return DemoReport(harvest=harvested, curate=curated, train=trained, truth=truth, seconds=laps)
