@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from imgkit.train.picture import Picture
+
+torch.set_num_threads(1)
 
 COLOURS = {"coral": (200, 60, 40), "king": (50, 70, 200), "milk": (70, 190, 80)}
 

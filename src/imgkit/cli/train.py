@@ -71,6 +71,9 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Name of the run's folder.", show_default="the data's name and the time")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest unfinished run (or --name), with its own settings.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
 ) -> None:
@@ -80,6 +83,7 @@ def train(
             data=data,
             runs=runs,
             name=name,
+            resume=resume,
             split_file=split,
             folds=folds,
             seed=seed,

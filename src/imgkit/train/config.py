@@ -1,9 +1,10 @@
 """The settings of one training run, with every default and its reason."""
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Monitor = Literal["macro-f1", "accuracy", "loss"]
 MONITORS: tuple[Monitor, ...] = ("macro-f1", "accuracy", "loss")
@@ -18,6 +19,8 @@ class TrainConfig:
     The pictures: ``data`` is a folder (label folders, train/val/test folders, or one with a metadata.csv) or a CSV;
     ``split_file`` gives some pictures' splits, matched by label and file name.
 
+    The run: its folder is ``runs / name``; ``resume`` goes on with an unfinished one, with the settings that it has.
+
     The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file.
 
     The work: ``finetune`` None means yes on a GPU, no on a CPU; the length is ``steps``, else ``epochs``, else derived;
@@ -27,6 +30,7 @@ class TrainConfig:
     data: Path
     runs: Path = Path("runs")
     name: str | None = None
+    resume: bool = False
     cache: Path | None = None
     split_file: Path | None = None
     validation_share: float = 0.15
@@ -58,3 +62,16 @@ class TrainConfig:
         """Return the settings as JSON-ready values."""
         values = dataclasses.asdict(self)
         return {key: str(value) if isinstance(value, Path) else value for key, value in values.items()}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "TrainConfig":
+        """Return the settings that ``as_json`` gave.
+
+        Raises:
+            TypeError: they are settings of another version.
+        """
+        paths = {name: Path(values[name]) for name in PATHS if values.get(name) is not None}
+        return cls(**{**values, **paths})
+
+
+PATHS = ("data", "runs", "cache", "split_file")

@@ -14,7 +14,7 @@ from imgkit.progress import Progress
 from imgkit.train import checkpoint
 from imgkit.train.batches import Batch, Batches, step_seed
 from imgkit.train.contest import PROBE, Candidate, Contest, copy_of
-from imgkit.train.interrupt import Stop
+from imgkit.train.interrupt import Stop, StoppedError
 from imgkit.train.judge import Judge, Judgement
 from imgkit.train.model import Normalise, learn, parameter_groups
 from imgkit.train.recipe import Recipe, pace
@@ -45,6 +45,11 @@ class EpochRow:
     images_per_second: float
     gradient_norm: float
 
+    @property
+    def best(self) -> Judgement:
+        """The better one of the weights and their average, by macro-F1."""
+        return max(self.validation, self.average, key=lambda each: each.rank("macro-f1"))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
@@ -66,6 +71,7 @@ class Facts:
     notes: list[str]
     micro: int
     slower: float
+    seconds: float
 
     @classmethod
     def read(cls, stored: dict[str, Any]) -> "Facts":
@@ -81,6 +87,7 @@ class Facts:
             notes=list(stored["notes"]),
             micro=stored["micro"],
             slower=stored["slower"],
+            seconds=stored["seconds"],
         )
 
 
@@ -123,7 +130,8 @@ class Fit:
         self.contest = Contest(recipe.monitor)
         self.probe: Judgement | None = None
         self._micro, self._slower, self._saved_at = recipe.batch, 1.0, time.monotonic()
-        self._sums = torch.zeros(3, device=self._device, dtype=torch.float64)  # loss, hits, gradient norm
+        self._bad, self._seconds = 0, 0.0
+        self._sums = torch.zeros(4, device=self._device, dtype=torch.float64)  # loss, hits, gradient norm, steps
 
     step: int
     rows: list[EpochRow]
@@ -131,51 +139,61 @@ class Fit:
 
     def run(self, *, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> Fitted:
         """Train to the end of the recipe, or until ``stop``: then everything is saved and the signal is passed on."""
+        try:
+            return self._run(stop, progress, log)
+        except StoppedError:
+            self.save()
+            stop.pass_on()
+            raise
+
+    def _run(self, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> Fitted:
         if self.probe is None:
-            self.probe = self.judge(self.model)
+            self.probe = self.judge(self.model, stop)
             self.contest.enter(Candidate(name=PROBE, judgement=self.probe, state=copy_of(self.model)))
             self.save()
         progress.start("fine-tuning", self.recipe.steps)
         progress.advance(self.step)
-        while self.step < self.recipe.steps and not self._out_of_patience():
+        while len(self.rows) < self.recipe.epochs and not self._out_of_patience():
             try:
-                self._epoch(stop, progress, log)
+                self._train_epoch(stop, progress)
             except NotFiniteError:
                 if not self._fall_back():
                     break
+                continue
+            row = self._close_epoch(stop)
+            log(row)
+            progress.advance(0, f"epoch {row.epoch} of {self.recipe.epochs}: val macro-F1 {row.best.macro_f1:.3f}")
         winner = self.contest.best[0]
-        soup = self.contest.soup(self.model, self.judge)
-        if soup and soup.judgement.rank(self.recipe.monitor) > winner.judgement.rank(self.recipe.monitor):
+        soup = self.contest.soup(self.model, lambda model: self.judge(model, stop))
+        if soup and self._rank(soup.judgement) > self._rank(winner.judgement):
             winner = soup
         return Fitted(winner=winner, probe=self.probe, rows=tuple(self.rows), notes=tuple(self.notes))
 
-    def _epoch(self, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> None:
-        started, first_step, bad = time.monotonic(), self.step, 0
-        end = min(self.recipe.steps, (self.step // self.recipe.steps_per_epoch + 1) * self.recipe.steps_per_epoch)
+    def _train_epoch(self, stop: Stop, progress: Progress) -> None:
+        """Take the steps that are left of the epoch in hand."""
+        end = min(self.recipe.steps, (len(self.rows) + 1) * self.recipe.steps_per_epoch)
         learn(self.model)
         while self.step < end:
-            if stop:
-                self.save()
-                stop.pass_on()
+            stop.check()
+            started = time.monotonic()
             self._set_pace()
             torch.manual_seed(step_seed(self.recipe.seed, self.step) % 2**63)  # dropped paths repeat after a resume
-            batch = self.batches[self.step]
-            loss, hits = self._gradients(batch)
+            loss, hits = self._gradients(self.batches[self.step])
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
             if torch.isfinite(loss) and torch.isfinite(norm):
                 self.optimizer.step()
                 self.average.update(self.model, step=self.step)
-                self._sums += torch.stack([loss, hits, norm]).double()
-                bad = 0
+                self._sums += torch.stack([loss, hits, norm, torch.ones_like(loss)]).double()
+                self._bad = 0
             else:
-                bad += 1
-                if bad > BAD_STEPS:
+                self._bad += 1
+                if self._bad > BAD_STEPS:
                     raise NotFiniteError
             self.step += 1
+            self._seconds += time.monotonic() - started
             progress.advance(1)
             if time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
                 self.save()
-        self._close_epoch(time.monotonic() - started, self.step - first_step, progress, log)
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Put the gradients of the whole batch into the model; return loss (mean, nats) and hits (share)."""
@@ -211,11 +229,12 @@ class Fit:
         for group, scale in zip(self.optimizer.param_groups, self._scales, strict=True):
             group["lr"] = lr * scale
 
-    def _close_epoch(self, seconds: float, steps: int, progress: Progress, log: Callable[[EpochRow], None]) -> None:
-        epoch = -(-self.step // self.recipe.steps_per_epoch)
-        loss, hits, norm = (self._sums / max(1, self.recipe.steps_per_epoch)).tolist()
-        self._sums.zero_()
-        validation, average = self.judge(self.model), self.judge(self.average.module)
+    def _close_epoch(self, stop: Stop) -> EpochRow:
+        """Judge the weights and their moving average, and write the line of the epoch."""
+        epoch = len(self.rows) + 1
+        steps = self.step - (epoch - 1) * self.recipe.steps_per_epoch
+        loss, hits, norm, _ = (self._sums / self._sums[3].clamp(min=1)).tolist()
+        validation, average = self.judge(self.model, stop), self.judge(self.average.module, stop)
         self.contest.enter(Candidate(name=f"epoch {epoch}", judgement=validation, state=copy_of(self.model)))
         self.contest.enter(
             Candidate(name=f"average at epoch {epoch}", judgement=average, state=copy_of(self.average.module))
@@ -223,18 +242,19 @@ class Fit:
         row = EpochRow(
             epoch=epoch,
             step=self.step,
-            lr=self.recipe.lr * self._slower * pace(self.step, self.recipe),
+            lr=self.recipe.lr * self._slower * pace(self.step - 1, self.recipe),
             train_loss=loss,
             train_accuracy=hits,
             validation=validation,
             average=average,
-            seconds=seconds,
-            images_per_second=steps * self.recipe.batch / max(seconds, 1e-9),
+            seconds=self._seconds,
+            images_per_second=steps * self.recipe.batch / max(self._seconds, 1e-9),
             gradient_norm=norm,
         )
         self.rows.append(row)
-        log(row)
-        progress.advance(0, f"epoch {epoch} of {self.recipe.epochs}: val macro-F1 {validation.macro_f1:.3f}")
+        self._sums.zero_()
+        self._seconds = 0.0
+        return row
 
     def _out_of_patience(self) -> bool:
         if self.recipe.patience is None or len(self.rows) <= self.recipe.patience:
@@ -254,7 +274,7 @@ class Fit:
                 f"the loss was not a number at {where}, again: fine-tuning stopped, the best so far counts"
             )
             return False
-        self._slower = 0.5
+        self._slower, self._bad = 0.5, 0
         self.notes.append(f"the loss was not a number at {where}: went back to step {self.step} at half the rate")
         return True
 
@@ -274,6 +294,7 @@ class Fit:
             notes=self.notes,
             micro=self._micro,
             slower=self._slower,
+            seconds=self._seconds,
         )
         checkpoint.save(self._folder, self.step, tensors, asdict(facts))
         self._saved_at = time.monotonic()
@@ -294,7 +315,7 @@ class Fit:
             facts.rows,
             [*facts.notes, *(f"checkpoint {name} was damaged" for name in found.damaged)],
         )
-        self._micro, self._slower = facts.micro, facts.slower
+        self._micro, self._slower, self._seconds = facts.micro, facts.slower, facts.seconds
         entered = [
             Candidate(name=name, judgement=judgement, state=_under(f"candidate{place}/", tensors))
             for place, (name, judgement) in enumerate(facts.candidates)

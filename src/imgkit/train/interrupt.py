@@ -9,6 +9,10 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+class StoppedError(Exception):
+    """Raised at the next point where it is safe, after somebody asked to stop."""
+
+
 class Stop:
     """Whether somebody asked us to stop."""
 
@@ -21,6 +25,15 @@ class Stop:
     def ask(self, number: int = signal.SIGINT) -> None:
         """Ask to stop, as the signal ``number`` would."""
         self._number = number
+
+    def check(self) -> None:
+        """Raise where somebody asked to stop.
+
+        Raises:
+            StoppedError: the work in hand is consistent and can be saved.
+        """
+        if self:
+            raise StoppedError
 
     def pass_on(self) -> None:
         """Hand the signal that came to whoever handled it before us; returns only where that one ignores it."""

@@ -9,6 +9,7 @@ from torch import nn
 from imgkit.train.calibrate import softmax
 from imgkit.train.classifier import Pixels
 from imgkit.train.config import Monitor
+from imgkit.train.interrupt import Stop
 from imgkit.train.intervals import macro_f1
 from imgkit.train.metrics import SMALLEST_PROBABILITY, Floats, Ints
 from imgkit.train.model import Normalise
@@ -48,11 +49,15 @@ class Judge:
         self._pixels, self._targets, self._labels = pixels, targets, labels
         self._normalise, self._precision = normalise, precision
 
-    def __call__(self, model: nn.Module) -> Judgement:
-        """Score the model as it is now."""
-        return judgement(self.logits(model), self._targets, self._labels)
+    def __call__(self, model: nn.Module, stop: Stop) -> Judgement:
+        """Score the model as it is now.
 
-    def logits(self, model: nn.Module) -> Floats:
+        Raises:
+            StoppedError: somebody asked to stop meanwhile.
+        """
+        return judgement(self.logits(model, stop), self._targets, self._labels)
+
+    def logits(self, model: nn.Module, stop: Stop | None = None) -> Floats:
         """Return the (N, K) logits; the model is in eval mode afterwards."""
         device = next(model.parameters()).device
         size = BATCH_ON_CPU if device.type == "cpu" else BATCH_ON_GPU
@@ -63,6 +68,8 @@ class Judge:
             torch.autocast(device.type, DTYPES[self._precision], enabled=self._precision == "bfloat16"),
         ):
             for start in range(0, len(self._pixels), size):
+                if stop is not None:
+                    stop.check()
                 images = torch.from_numpy(self._pixels[start : start + size]).to(device).permute(0, 3, 1, 2)
                 parts.append(model(self._normalise(images)).float())
         return torch.cat(parts).double().cpu().numpy()

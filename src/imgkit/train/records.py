@@ -1,16 +1,39 @@
 """Write the tables of a run: what was said about each picture, which labels are doubted, how each label fares."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 
+from imgkit.train.config import TrainConfig
+from imgkit.train.folder import Scan
 from imgkit.train.metrics import Answers, Scores
 from imgkit.train.picture import Picture
 from imgkit.train.probing import LabelIssue
-from imgkit.train.runfolder import RunFolder
+from imgkit.train.recipe import Recipe
+from imgkit.train.runfolder import RunFolder, environment
+from imgkit.train.split import SplitSet, data_digest
 
 NAMED = 3  # labels in predictions.csv
+
+
+def write_start(folder: RunFolder, config: TrainConfig, found: Scan, splits: SplitSet, recipe: Recipe | None) -> None:
+    """Write what is known before anything is learned; the settings come last, so a folder with them can be resumed."""
+    folder.write_json("env.json", environment())
+    folder.write_json("classes.json", list(found.labels))
+    folder.write_text("split.csv", splits.as_csv(found.root))
+    folder.write_csv(
+        "quarantine.csv",
+        ("file_name", "label", "reason", "detail"),
+        ((each.name_in(found.root), each.label, each.reason, each.detail) for each in found.quarantine),
+    )
+    folder.write_json(
+        "data.json", {"digest": data_digest(splits.pictures, found.root), "pictures": len(splits.pictures)}
+    )
+    folder.write_json("recipe.json", asdict(recipe) if recipe else None)
+    folder.write_json("config.json", config.as_json())
+    folder.log("start", data=str(config.data), pictures=len(splits.pictures))
 
 
 def write_predictions(

@@ -1,100 +1,50 @@
 """One training run, from a folder of pictures to a model, honest numbers and a report."""
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from imgkit.errors import UsageError
 from imgkit.manifest.folder import DataFolder
 from imgkit.progress import Progress, Silent
-from imgkit.train import checkpoint, interrupt, runfolder
-from imgkit.train.calibrate import Calibration, fit_temperature, softmax, unknown_threshold
+from imgkit.train import checkpoint, runfolder
+from imgkit.train.calibrate import softmax
+from imgkit.train.choose import fine_tune, probe, probe_alone
 from imgkit.train.classifier import load_classifier
 from imgkit.train.config import MONITORS, TrainConfig
-from imgkit.train.contest import PROBE
 from imgkit.train.evaluate import Evaluated, evaluate
-from imgkit.train.fit import EpochRow, Fit
 from imgkit.train.folder import Scan, scan
 from imgkit.train.metrics import Answers, Scores, score
 from imgkit.train.mistakes import galleries
-from imgkit.train.model import Head, cool, head_of, learning_share, set_head, with_head
+from imgkit.train.model import learning_share
 from imgkit.train.modelfolder import About, write_model
-from imgkit.train.picture import Picture, Split
+from imgkit.train.picture import Picture
 from imgkit.train.plan import Machine, Plan, duration, make_plan
-from imgkit.train.probing import OutOfFold, fit_head, group_numbers, label_issues, logits, numbers_of, out_of_fold
+from imgkit.train.probing import group_numbers, label_issues, logits, numbers_of
 from imgkit.train.recipe import Recipe, recipe
-from imgkit.train.records import write_label_issues, write_predictions, write_scores
+from imgkit.train.records import write_label_issues, write_predictions, write_scores, write_start
 from imgkit.train.report import Page, write_report
-from imgkit.train.results import TrainReport, Tuning
+from imgkit.train.results import TrainReport
 from imgkit.train.runfolder import RunFolder
-from imgkit.train.split import SplitSet, apply_split_file, divide, read_split_file
-from imgkit.train.tuning import network, seconds_per_step, set_up
+from imgkit.train.split import SplitSet, apply_split_file, data_digest, divide, read_split_file
+from imgkit.train.tuning import network, seconds_per_step
+from imgkit.train.work import Chosen, Probed, Work
 from imgkit.vision.backbone import Backbone, load_backbone
 from imgkit.vision.embeddings import embed
 from imgkit.vision.weights import LoadedModel
 
-Features = NDArray[np.float32]
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """What the steps of a run share. ``features`` has one row for each of ``splits.pictures``."""
-
-    config: TrainConfig
-    found: Scan
-    splits: SplitSet
-    backbone: Backbone
-    features: Features
-    folder: RunFolder
-    cache: Path
-    progress: Progress
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The labels in the order of the outputs."""
-        return self.found.labels
-
-    def part(self, *splits: Split) -> tuple[list[Picture], Features]:
-        """Return the pictures of ``splits`` and their features."""
-        kept = np.array([picture.split in splits for picture in self.splits.pictures])
-        return self.splits.of(*splits), self.features[kept]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probed:
-    """The linear probe: its head for the model (all of train and val), one for fine-tuning (train), its judgement."""
-
-    head: Head
-    start: Head
-    judged: OutOfFold
-    scores: Scores
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """The network that becomes the model, with its scores on pictures that it was not trained on."""
-
-    name: str
-    loaded: LoadedModel
-    calibration: Calibration
-    unknown_below: float
-    validation: Scores
-    validated_on: str
-    tuning: Tuning | None = None
-    notes: tuple[str, ...] = ()
 
 
 def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock | None = None) -> TrainReport:
     """Train a classifier: plan, linear probe, fine-tuning if asked for, calibration, test, report.
 
-    Everything is written to ``<runs>/<name>/``. Ctrl-C and SIGTERM save the state before they stop.
+    Everything is written to ``<runs>/<name>/``. Ctrl-C and SIGTERM save the state before they stop; the same with
+    ``resume`` goes on from there.
 
     Args:
         config: what to train on, and how.
@@ -107,48 +57,35 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
     """
     progress, now = progress or Silent(), now or (lambda: datetime.now(UTC))
     _check(config)
-    cache = cache_folder(config)
+    folder = None
+    if config.resume:
+        folder, config = runfolder.reopen(config)
     clock = _Laps()
-    found = scan(config.data, cache=cache, progress=progress)
-    splits = _split(found, config)
+    found = scan(config.data, cache=cache_folder(config), progress=progress)
+    splits = _split(found, config, folder)
     backbone = load_backbone(config.backbone, weights=config.weights, device=config.device, progress=progress)
     wanted = config.finetune if config.finetune is not None else backbone.device.type != "cpu"
     net = network(config, backbone, len(found.labels)) if wanted else None
-    plan = _plan(config, found, splits, backbone, net)
+    plan = _plan(config, found, splits, backbone, net, stored=folder.recipe() if folder else None)
     for line in plan.lines():
         progress.say(line)
-    folder = runfolder.create(config, now=now().astimezone())
-    _write_start(folder, config, found, splits)
+    if folder is None:
+        folder = runfolder.create(config, now=now().astimezone())
+        write_start(folder, config, found, splits, plan.recipe)
     clock.lap("scan")
 
-    features = embed(
-        [picture.path for picture in splits.pictures],
-        backbone,
-        cache=cache,
-        keys=[picture.sha256 for picture in splits.pictures],
-        progress=progress,
-    )
-    work = Work(
-        config=config,
-        found=found,
-        splits=splits,
-        backbone=backbone,
-        features=features,
-        folder=folder,
-        cache=cache,
-        progress=progress,
-    )
+    work = _work(config, found, splits, backbone, folder, progress)
     clock.lap("embed")
-    probed = _probe(work)
+    probed = probe(work)
     progress.say(f"probe   {summary(probed.scores)} · out-of-fold on train and val · {clock.lap('probe')}")
-    chosen = _fine_tune(work, probed, net, plan.recipe) if net and plan.recipe else _probe_alone(work, probed)
+    chosen = fine_tune(work, probed, net, plan.recipe) if net and plan.recipe else probe_alone(work, probed)
     if net:
         progress.say(f"tuned   best is {chosen.name} · {summary(chosen.validation)} on val · {clock.lap('fine-tune')}")
 
     about = About(
         labels=work.labels,
         unknown_below=chosen.unknown_below,
-        trained={"run": folder.path.name, "picked": chosen.name, "images": len(splits.of("train", "val"))},
+        trained={"run": folder.path.name, "picked": chosen.name, "pictures": len(splits.of("train", "val"))},
     )
     write_model(folder.model, chosen.loaded.model, chosen.loaded.name, about)
     classifier = load_classifier(folder.model, device=config.device)
@@ -187,14 +124,32 @@ def _check(config: TrainConfig) -> None:
         raise UsageError("validation and test take more than 80 % of the pictures. Nothing was changed.")
 
 
-def _split(found: Scan, config: TrainConfig) -> SplitSet:
+def _split(found: Scan, config: TrainConfig, resumed: RunFolder | None) -> SplitSet:
     pictures: Sequence[Picture] = found.pictures
-    if config.split_file is not None:
-        pictures = apply_split_file(pictures, read_split_file(config.split_file), found.root)
-    return divide(pictures, validation_share=config.validation_share, test_share=config.test_share, seed=config.seed)
+    file = resumed.split if resumed else config.split_file
+    if file is not None:
+        pictures = apply_split_file(pictures, read_split_file(file), found.root)
+    splits = divide(pictures, validation_share=config.validation_share, test_share=config.test_share, seed=config.seed)
+    if resumed is None:
+        return splits
+    if found.labels != resumed.labels():
+        raise UsageError(
+            f"the labels in {config.data} are not those of the run {resumed.path}. Nothing was changed. Train anew."
+        )
+    if data_digest(splits.pictures, found.root) == resumed.data_digest():
+        return splits
+    return replace(splits, notes=(*splits.notes, "the pictures have changed since this run was started"))
 
 
-def _plan(config: TrainConfig, found: Scan, splits: SplitSet, backbone: Backbone, net: LoadedModel | None) -> Plan:
+def _plan(
+    config: TrainConfig,
+    found: Scan,
+    splits: SplitSet,
+    backbone: Backbone,
+    net: LoadedModel | None,
+    *,
+    stored: Recipe | None,
+) -> Plan:
     embedding = _seconds_per_picture(backbone) * len(splits.pictures)
     wanted, fitting, learns = None, 0.0, f"frozen, its head of {len(found.labels)} × {backbone.dimension} learns"
     if net is not None:
@@ -202,7 +157,7 @@ def _plan(config: TrainConfig, found: Scan, splits: SplitSet, backbone: Backbone
         on_gpu = backbone.device.type != "cpu"
         batch = recipe(config, targets, on_gpu=on_gpu).batch
         step = seconds_per_step(net, backbone, batch=batch)
-        wanted = recipe(config, targets, on_gpu=on_gpu, seconds_per_step=step)
+        wanted = stored or recipe(config, targets, on_gpu=on_gpu, seconds_per_step=step)
         validating = 2 * wanted.epochs * len(splits.of("val")) * embedding / max(1, len(splits.pictures))
         fitting, learns = wanted.steps * step + validating, str(learning_share(net.model))
     machine = Machine(
@@ -224,85 +179,26 @@ def _seconds_per_picture(backbone: Backbone) -> float:
     return (time.monotonic() - started) / len(blank)
 
 
-def _probe(work: Work) -> Probed:
-    pictures, features = work.part("train", "val")
-    work.progress.start("linear probe")
-    head, strength = fit_head(features, pictures, seed=work.config.seed)
-    judged = out_of_fold(
-        features, pictures, work.labels, strength=strength, folds=work.config.folds, seed=work.config.seed
+def _work(
+    config: TrainConfig, found: Scan, splits: SplitSet, backbone: Backbone, folder: RunFolder, progress: Progress
+) -> Work:
+    cache = cache_folder(config)
+    features = embed(
+        [picture.path for picture in splits.pictures],
+        backbone,
+        cache=cache,
+        keys=[picture.sha256 for picture in splits.pictures],
+        progress=progress,
     )
-    training, training_features = work.part("train")
-    start, _ = fit_head(training_features, training, strength=strength)
-    return Probed(head=head, start=start, judged=judged, scores=score(judged.answers, work.labels))
-
-
-def _probe_alone(work: Work, probed: Probed) -> Chosen:
-    head = cool(probed.head, probed.judged.calibration.temperature)
-    return Chosen(
-        name="linear probe",
-        loaded=with_head(work.backbone.name, head, weights=work.config.weights),
-        calibration=probed.judged.calibration,
-        unknown_below=unknown_threshold(probed.judged.answers),
-        validation=probed.scores,
-        validated_on=f"train and val, out-of-fold ({work.config.folds} folds)",
-    )
-
-
-def _fine_tune(work: Work, probed: Probed, net: LoadedModel, wanted: Recipe) -> Chosen:
-    """Train all layers from the probe on, and take the best weights seen; the probe's where nothing beat them."""
-    training, _ = work.part("train")
-    validation, _ = work.part("val")
-    set_head(net.model, probed.start)
-    fit = set_up(
-        work.config,
-        wanted,
-        net,
-        work.backbone,
-        training=training,
-        validation=validation,
-        labels=work.labels,
-        cache=work.cache,
-        folder=work.folder.checkpoints,
-        progress=work.progress,
-    )
-    started = time.monotonic()
-
-    def log(row: EpochRow) -> None:
-        work.folder.log("epoch", **asdict(row))
-
-    with interrupt.listen() as stop:
-        fitted = fit.run(stop=stop, progress=work.progress, log=log)
-    tuning = Tuning(
-        probe=fitted.probe,
-        winner=fitted.winner.judgement,
-        winner_name=fitted.winner.name,
-        rows=fitted.rows,
-        seconds=time.monotonic() - started,
-    )
-    if fitted.winner.name == PROBE:
-        note = "fine-tuning did not beat the linear probe on the validation pictures, so the probe is the model"
-        return replace(_probe_alone(work, probed), tuning=tuning, notes=(*fitted.notes, note))
-    net.model.load_state_dict(fitted.winner.state)
-    return _calibrated(work, fit, net, tuning, validation, fitted.notes)
-
-
-def _calibrated(
-    work: Work, fit: Fit, net: LoadedModel, tuning: Tuning, validation: Sequence[Picture], notes: Sequence[str]
-) -> Chosen:
-    targets, groups = numbers_of(validation, work.labels), group_numbers(validation)
-    found = fit.judge.logits(net.model)
-    calibration = fit_temperature(found, targets, groups)
-    set_head(net.model, cool(head_of(net.model), calibration.temperature))
-    answers = Answers(probabilities=softmax(found / calibration.temperature), targets=targets, groups=groups)
-    return Chosen(
-        name=tuning.winner_name,
-        loaded=net,
-        calibration=calibration,
-        unknown_below=unknown_threshold(answers),
-        validation=score(answers, work.labels),
-        validated_on="val",
-        tuning=tuning,
-        notes=tuple(notes),
+    return Work(
+        config=config,
+        found=found,
+        splits=splits,
+        backbone=backbone,
+        features=features,
+        folder=folder,
+        cache=cache,
+        progress=progress,
     )
 
 
@@ -345,25 +241,6 @@ def _report(
     )
 
 
-def data_digest(pictures: Sequence[Picture], root: Path) -> str:
-    """Return a SHA-256 that changes when a picture, its label or its split does."""
-    lines = sorted(f"{each.name_in(root)}\t{each.sha256}\t{each.label}\t{each.split}\n" for each in pictures)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _write_start(folder: RunFolder, config: TrainConfig, found: Scan, splits: SplitSet) -> None:
-    folder.write_json("config.json", config.as_json())
-    folder.write_json("env.json", runfolder.environment())
-    folder.write_json("classes.json", list(found.labels))
-    folder.write_text("split.csv", splits.as_csv(found.root))
-    folder.write_csv(
-        "quarantine.csv",
-        ("file_name", "label", "reason", "detail"),
-        ((each.name_in(found.root), each.label, each.reason, each.detail) for each in found.quarantine),
-    )
-    folder.log("start", data=str(config.data), pictures=len(splits.pictures))
-
-
 def _write_end(work: Work, report: TrainReport, probed: Probed, tested: Evaluated) -> None:
     pictures, _ = work.part("train", "val")
     issues = label_issues(probed.judged.answers, pictures, work.labels)
@@ -375,10 +252,10 @@ def _write_end(work: Work, report: TrainReport, probed: Probed, tested: Evaluate
     training, training_features = work.part("train", "val") if report.tuning is None else work.part("train")
     _, features = work.part("test")
     shown = galleries(tested, work.labels, features=features, training=training, training_features=training_features)
-    folder.write_json("report.json", report.as_json())
     work.progress.start("drawing the report")
     page = Page(report=report, config=work.config, found=work.found, evaluated=tested, shown=shown, issues=issues)
     write_report(folder.report, page)
+    folder.write_json(runfolder.FINISHED, report.as_json())
     folder.log("end", picked=report.picked, accuracy=report.test.accuracy.value, seconds=dict(report.seconds))
 
 

@@ -6,10 +6,11 @@ import json
 import os
 import platform
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,8 +18,10 @@ import imgkit
 from imgkit.errors import UsageError
 from imgkit.files import resource_error, write_text
 from imgkit.train.config import TrainConfig
+from imgkit.train.recipe import Recipe
 from imgkit.vision.device import cpu_count
 
+FINISHED = "report.json"  # the last file but the page: a run with it is complete
 PACKAGES = ("torch", "timm", "numpy", "pillow", "scipy")
 
 
@@ -42,6 +45,32 @@ class RunFolder:
     def report(self) -> Path:
         """The page to read."""
         return self.path / "report.html"
+
+    @property
+    def split(self) -> Path:
+        """Which picture is in which split."""
+        return self.path / "split.csv"
+
+    def labels(self) -> tuple[str, ...]:
+        """Return the labels that the run was started with."""
+        return tuple(self._read("classes.json"))
+
+    def data_digest(self) -> str:
+        """Return the digest of the pictures that the run was started with."""
+        return str(self._read("data.json")["digest"])
+
+    def recipe(self) -> Recipe | None:
+        """Return the recipe that the run was started with, None where nothing is fine-tuned."""
+        stored = self._read("recipe.json")
+        return Recipe(**stored) if stored else None
+
+    def _read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
+        try:
+            return json.loads((self.path / name).read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{self.path / name} cannot be read ({error}). Nothing was changed. Start a new run."
+            ) from error
 
     def write_text(self, name: str, text: str) -> None:
         """Write ``text`` as it is."""
@@ -89,6 +118,28 @@ def create(config: TrainConfig, *, now: datetime) -> RunFolder:
     except OSError as error:
         raise resource_error(error, path) from error
     return RunFolder(path)
+
+
+def reopen(config: TrainConfig) -> tuple[RunFolder, TrainConfig]:
+    """Return the unfinished run called ``config.name``, or the newest one, with the settings that it was started with.
+
+    Raises:
+        UsageError: there is none, or it is finished.
+    """
+    started = sorted(config.runs.glob("*/config.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    folders = [path.parent for path in started if config.name in (None, path.parent.name)]
+    unfinished = [folder for folder in folders if not (folder / FINISHED).exists()]
+    if not unfinished:
+        where = config.runs / config.name if config.name else config.runs
+        what = "is finished, its report is report.html" if config.name and folders else "holds no unfinished run"
+        raise UsageError(f"cannot resume: {where} {what}. Nothing was changed. Start a new run without --resume.")
+    try:
+        stored = TrainConfig.from_json(json.loads((unfinished[0] / "config.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(
+            f"{unfinished[0] / 'config.json'} cannot be read ({error}). Nothing was changed. Start a new run."
+        ) from error
+    return RunFolder(unfinished[0]), replace(stored, resume=True)
 
 
 def environment() -> dict[str, object]:

@@ -98,6 +98,12 @@ def crossing_groups(pictures: Sequence[Picture]) -> list[str]:
     return sorted(group for group, found in splits.items() if len(found) > 1)
 
 
+def data_digest(pictures: Sequence[Picture], root: Path) -> str:
+    """Return a SHA-256 that changes when a picture, its label or its split does."""
+    lines = sorted(f"{each.name_in(root)}\t{each.sha256}\t{each.label}\t{each.split}\n" for each in pictures)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def read_split_file(path: Path) -> dict[str, Split]:
     """Return what a split file says: names of pictures, each with its split.
 

@@ -1,0 +1,106 @@
+"""Make the candidates for the model, the linear probe and a fine-tuned network, and take the better one."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+
+from imgkit.train import interrupt
+from imgkit.train.calibrate import fit_temperature, softmax, unknown_threshold
+from imgkit.train.contest import PROBE
+from imgkit.train.fit import EpochRow, Fit
+from imgkit.train.metrics import Answers, score
+from imgkit.train.model import cool, head_of, set_head, with_head
+from imgkit.train.picture import Picture
+from imgkit.train.probing import fit_head, group_numbers, numbers_of, out_of_fold
+from imgkit.train.recipe import Recipe
+from imgkit.train.results import Tuning
+from imgkit.train.tuning import set_up
+from imgkit.train.work import Chosen, Probed, Work
+from imgkit.vision.weights import LoadedModel
+
+
+def probe(work: Work) -> Probed:
+    """Fit the linear probe, and judge it on pictures that it has not seen."""
+    pictures, features = work.part("train", "val")
+    work.progress.start("linear probe")
+    head, strength = fit_head(features, pictures, seed=work.config.seed)
+    judged = out_of_fold(
+        features, pictures, work.labels, strength=strength, folds=work.config.folds, seed=work.config.seed
+    )
+    training, training_features = work.part("train")
+    start, _ = fit_head(training_features, training, strength=strength)
+    return Probed(head=head, start=start, judged=judged, scores=score(judged.answers, work.labels))
+
+
+def probe_alone(work: Work, probed: Probed) -> Chosen:
+    """Make the linear probe the model: the pretrained backbone with the calibrated probe as its head."""
+    head = cool(probed.head, probed.judged.calibration.temperature)
+    return Chosen(
+        name="linear probe",
+        loaded=with_head(work.backbone.name, head, weights=work.config.weights),
+        calibration=probed.judged.calibration,
+        unknown_below=unknown_threshold(probed.judged.answers),
+        validation=probed.scores,
+        validated_on=f"train and val, out-of-fold ({work.config.folds} folds)",
+    )
+
+
+def fine_tune(work: Work, probed: Probed, net: LoadedModel, wanted: Recipe) -> Chosen:
+    """Train all layers from the probe on, and take the best weights seen; the probe's where nothing beat them."""
+    training, _ = work.part("train")
+    validation, _ = work.part("val")
+    set_head(net.model, probed.start)
+    fit = set_up(
+        work.config,
+        wanted,
+        net,
+        work.backbone,
+        training=training,
+        validation=validation,
+        labels=work.labels,
+        cache=work.cache,
+        folder=work.folder.checkpoints,
+        progress=work.progress,
+    )
+    if work.config.resume:
+        fit.resume()
+    started = time.monotonic()
+
+    def log(row: EpochRow) -> None:
+        work.folder.log("epoch", **asdict(row))
+
+    work.progress.say(f"        Ctrl-C saves; then: imgkit train --resume --runs {work.folder.path.parent}")
+    with interrupt.listen() as stop:
+        fitted = fit.run(stop=stop, progress=work.progress, log=log)
+    tuning = Tuning(
+        probe=fitted.probe,
+        winner=fitted.winner.judgement,
+        winner_name=fitted.winner.name,
+        rows=fitted.rows,
+        seconds=time.monotonic() - started,
+    )
+    if fitted.winner.name == PROBE:
+        note = "fine-tuning did not beat the linear probe on the validation pictures, so the probe is the model"
+        return replace(probe_alone(work, probed), tuning=tuning, notes=(*fitted.notes, note))
+    net.model.load_state_dict(fitted.winner.state)
+    return _calibrated(work, fit, net, tuning, validation, fitted.notes)
+
+
+def _calibrated(
+    work: Work, fit: Fit, net: LoadedModel, tuning: Tuning, validation: Sequence[Picture], notes: Sequence[str]
+) -> Chosen:
+    targets, groups = numbers_of(validation, work.labels), group_numbers(validation)
+    found = fit.judge.logits(net.model)
+    calibration = fit_temperature(found, targets, groups)
+    set_head(net.model, cool(head_of(net.model), calibration.temperature))
+    answers = Answers(probabilities=softmax(found / calibration.temperature), targets=targets, groups=groups)
+    return Chosen(
+        name=tuning.winner_name,
+        loaded=net,
+        calibration=calibration,
+        unknown_below=unknown_threshold(answers),
+        validation=score(answers, work.labels),
+        validated_on="val",
+        tuning=tuning,
+        notes=tuple(notes),
+    )
