@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from imgkit.curate.alignment import Alignment, Grey, align, grey_square
 from imgkit.curate.columns import Columns, blank_row
-from imgkit.curate.fingerprints import Fingerprints
+from imgkit.curate.fingerprints import LOOK_AT_PX, Fingerprints
 from imgkit.curate.hamming import Pairs, pairs_between, pairs_within
 from imgkit.curate.pictures import Picture
 from imgkit.progress import Progress
@@ -134,24 +134,31 @@ def best_of(
     blown up · the less compressed · the earlier in the harvest · the name.
     """
     crops = _crops(group, pairs, fingerprints)
-    sharpest = max(float(fingerprints["sharpness"][one]) for one in group)
     most_colours = max(float(fingerprints["colours"][one]) for one in group)
     least_flat = min(float(fingerprints["top_colour"][one]) for one in group)
+    framed = {one for one in group if fingerprints["top_colour"][one] > least_flat + FRAME_SHARE}
+    # sharpness compares where all were looked at in one size; a frame is a sharp edge by itself
+    comparable = [one for one in group if one not in framed and max(_size(pictures[one])) >= 2 * LOOK_AT_PX]
+    sharpest = max((float(fingerprints["sharpness"][one]) for one in comparable), default=0.0)
 
     def faults(one: int) -> tuple[object, ...]:
         row, picture = fingerprints[one], pictures[one]
         blown_up = row["sharpness"] < BLURRED_SHARE * sharpest
-        side = min(picture.width, picture.height)
+        side = min(_size(picture))
         return (
             one in crops,
             bool(row["colours"] < GREY_SHARE * most_colours),
-            bool(row["top_colour"] > least_flat + FRAME_SHARE),
+            one in framed,
             -side // 2 if blown_up else -side,
             -picture.bytes / max(1, picture.width * picture.height),
             picture.order,
         )
 
     return min(group, key=faults)
+
+
+def _size(picture: Picture) -> tuple[int, int]:
+    return picture.width, picture.height
 
 
 BLURRED_SHARE: Final = 0.5  # of the sharpness of the sharpest copy: fewer details, whatever the size says

@@ -1,7 +1,7 @@
 """Give each group of pictures a split that does not change when other pictures come or go."""
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,8 @@ def divide(members: Sequence[Member], *, validation_share: float, test_share: fl
     """Return the split of each member.
 
     A hash of the group decides, so a group never parts and a picture never moves because of others. Only where a label
-    has three groups or more and a split would get none of them, the group whose hash comes closest is put there.
+    has three groups or more and a split would get none of them, the group whose hash comes closest is put there; train
+    gets one of every label.
 
     Args:
         members: the pictures of the set.
@@ -38,14 +39,23 @@ def divide(members: Sequence[Member], *, validation_share: float, test_share: fl
     groups_of: dict[str, set[str]] = defaultdict(set)
     for member in members:
         groups_of[member.label].add(member.group)
-    wanted: list[tuple[Split, float]] = [("test", test_share), ("validation", validation_share)]
+    wanted: list[Split] = ["train", *(["test"] if test_share else []), *(["validation"] if validation_share else [])]
     for label in sorted(groups_of):
-        for split, share in wanted:
-            groups = groups_of[label]
-            free = [group for group in groups if splits[group] == "train"]
-            if share > 0 and len(groups) >= 3 and len(free) > 1 and all(splits[group] != split for group in groups):
-                splits[min(free, key=lambda group: _number(group, seed))] = split
+        for split in wanted:
+            if split == "train" or len(groups_of[label]) >= len(wanted):
+                _give(split, sorted(groups_of[label]), splits, seed)
     return [splits[member.group] for member in members]
+
+
+def _give(wanted: Split, groups: Sequence[str], splits: dict[str, Split], seed: int) -> None:
+    """Put the group whose hash comes closest into a split that has none of these groups; train must have one."""
+    sizes = Counter(splits[group] for group in groups)
+    if sizes[wanted]:
+        return
+    free = [group for group in groups if wanted == "train" or sizes[splits[group]] > 1]
+    if free:
+        nearest = max if wanted == "train" else min
+        splits[nearest(free, key=lambda group: _number(group, seed))] = wanted
 
 
 def _number(group: str, seed: int) -> float:
