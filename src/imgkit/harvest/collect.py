@@ -16,6 +16,7 @@ from imgkit.harvest.config import HarvestConfig, agent
 from imgkit.harvest.fetch import Fetcher
 from imgkit.harvest.guard import Allowed, Guard
 from imgkit.harvest.http import open_fetch
+from imgkit.harvest.interrupt import postponed
 from imgkit.harvest.journey import Journey
 from imgkit.harvest.materialise import materialise
 from imgkit.harvest.originals import RESERVE_BYTES, Originals, require_space, sweep
@@ -154,17 +155,14 @@ def _gathering(
         progress=progress,
     )
     progress.start("Harvesting", sum(shelf.target for shelf in shelves))
-    finished = False
-    try:
-        yield schedule, desk
-        finished = True
-    finally:
-        desk.close()
-        fetcher.break_off()
-        if not finished:
-            engine.close()
-        schedule.close()
-        fetcher.close()
+    with postponed(schedule.stop):
+        try:
+            yield schedule, desk
+        finally:
+            desk.close()
+            fetcher.break_off()
+            schedule.close()
+            fetcher.close()
 
 
 def _shelves(manifest: Manifest, config: HarvestConfig, queries: Mapping[Query, int]) -> list[Shelf]:

@@ -3,6 +3,7 @@
 One thread, the caller's, decides everything here; others only search, fetch and keep, and report with events.
 """
 
+import contextlib
 import queue
 import time
 from collections import deque
@@ -39,6 +40,7 @@ OPEN_JOBS: Final = 20_000
 """Addresses under way at most; bounds memory when hundreds of thousands wait."""
 
 LONGEST_PAUSE_S: Final = 0.1
+LAST_MOMENT_S: Final = 1.0
 THIS_MACHINE: Final = ""
 _LOCAL: Final = hosts.HostLimits(connections=4, gap_s=0.0)
 
@@ -138,6 +140,7 @@ class Schedule:
         self._robots_jobs: dict[str, RobotsJob] = {}
         self._robots_failures: dict[str, Failure] = {}
         self._lost_in_outage: list[tuple[str, Entry]] = []
+        self._stopping = False
         self._busy = 0  # threads
         self._decoding = 0  # of them, those whose picture is here
         self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="imgkit-fetch")
@@ -169,14 +172,19 @@ class Schedule:
         try:
             for shelf in self._shelves.values():
                 self._search(shelf, max(0, shelf.round))
-            while not self.network_down:
+            while not (self.network_down or self._stopping):
                 self._start_entries()
                 self._dispatch()
                 if not self._wait_for_events():
                     break
                 self._books.flush()
+            self._take_in()
         finally:
             self._books.flush(force=True)
+
+    def stop(self) -> None:
+        """Let ``run`` return soon, from any thread or signal handler."""
+        self._stopping = True
 
     def close(self) -> None:
         """End the threads; call it after the connections were broken off."""
@@ -322,6 +330,13 @@ class Schedule:
                 self._handle(self._events.get_nowait())
         except queue.Empty:
             return True
+
+    def _take_in(self) -> None:
+        """Wait a moment for pictures that are being decoded when the loop ends early."""
+        deadline = self._clock() + LAST_MOMENT_S
+        while self._decoding and (left := deadline - self._clock()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._handle(self._events.get(timeout=left))
 
     def _handle(self, event: object) -> None:
         match event:
