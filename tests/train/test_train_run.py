@@ -1,0 +1,272 @@
+import csv
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from drawing import draw_labels
+
+from imgkit.errors import IntegrityError, UsageError
+from imgkit.train.config import TrainConfig
+from imgkit.train.predict import as_csv, as_jsonl, find_files, predict
+from imgkit.train.run import train
+
+HOSTILE = '<img src=x onerror=alert(1)>"&'
+
+
+class Told:
+    """A progress that remembers."""
+
+    def __init__(self):
+        self.lines, self.work = [], {}
+
+    def start(self, title, total=None):
+        self.work[title] = total
+
+    def advance(self, steps=1, note=""):
+        pass
+
+    def say(self, line):
+        self.lines.append(line)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    root = draw_labels(tmp_path_factory.mktemp("set") / "pictures", per_label=24, labels=("coral", "king", HOSTILE))
+    (root / "coral" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut off")
+    return root
+
+
+@pytest.fixture(scope="module")
+def finished(pictures):
+    """One run on drawn pictures, and what was told while it ran."""
+    told = Told()
+    config = TrainConfig(data=pictures, runs=pictures.parent / "runs", name="first", device="cpu", weights="packaged")
+    return train(config, progress=told), told, config
+
+
+def rows_of(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_plan_is_told_before_anything_is_learned(finished):
+    _, told, _ = finished
+
+    assert [line.split()[0] for line in told.lines[:6]] == ["data", "split", "model", "sanity", "time", "tune"]
+    assert "3 labels · 72 pictures (label folders) · 1 left out" in told.lines[0]
+    assert "chance loss 1.099" in told.lines[3]
+
+
+def test_every_file_of_the_run_is_there(finished):
+    report, _, _ = finished
+
+    assert sorted(path.name for path in report.run.iterdir()) == [
+        "classes.json",
+        "config.json",
+        "confusion.csv",
+        "data.json",
+        "env.json",
+        "label_issues.csv",
+        "log.jsonl",
+        "model",
+        "per_label.csv",
+        "predictions.csv",
+        "quarantine.csv",
+        "recipe.json",
+        "report.html",
+        "report.json",
+        "split.csv",
+    ]
+    assert sorted(path.name for path in report.model.iterdir()) == ["config.json", "model.safetensors"]
+
+
+def test_each_picture_is_in_one_split_and_each_broken_file_in_the_quarantine(finished):
+    report, _, _ = finished
+
+    splits = rows_of(report.run / "split.csv")
+    broken = rows_of(report.run / "quarantine.csv")
+
+    assert len({row["file_name"] for row in splits}) == len(splits) == 72
+    assert [(row["file_name"], row["reason"]) for row in broken] == [("coral/broken.jpg", "img.truncated")]
+
+
+def test_the_numbers_of_the_report_are_a_recount_of_the_predictions(finished):
+    report, _, _ = finished
+
+    tested = [row for row in rows_of(report.run / "predictions.csv") if row["judged_by"] == "test"]
+    stored = json.loads((report.run / "report.json").read_text())
+
+    assert report.test.count == len(tested) == sum(row["split"] == "test" for row in rows_of(report.run / "split.csv"))
+    assert report.test.accuracy.value == pytest.approx(sum(row["right"] == "yes" for row in tested) / len(tested))
+    assert stored["test"]["accuracy"]["value"] == report.test.accuracy.value
+    assert stored["verdict"] == report.verdict()
+
+
+def test_colours_as_plain_as_these_are_learned(finished):
+    report, _, _ = finished
+
+    assert report.probe.accuracy.value > 0.9
+    assert report.test.accuracy.low < report.test.accuracy.value <= report.test.accuracy.high
+
+
+def test_the_model_folder_is_a_timm_model_with_label_names_and_the_same_answers(finished, pictures):
+    report, _, _ = finished
+    import timm
+
+    model = timm.create_model(f"local-dir:{report.model}", pretrained=True).eval()
+    path = pictures / "king" / "000.png"
+    ours = predict(report.model, [path], top=3, device="cpu")[0]
+    pixels = build_and_see(report.model, path)
+    with torch.inference_mode():
+        theirs = model(pixels).softmax(dim=1)[0]
+
+    assert model.pretrained_cfg["label_names"] == ['<img src=x onerror=alert(1)>"&', "coral", "king"]
+    for guess in ours.guesses:
+        place = model.pretrained_cfg["label_names"].index(guess.label)
+        assert float(theirs[place]) == pytest.approx(guess.probability, abs=1e-4)
+
+
+def build_and_see(model, path):
+    from imgkit.train.classifier import load_classifier
+
+    classifier = load_classifier(model, device="cpu")
+    form = classifier.backbone.preprocessing
+    pixels = torch.from_numpy(np.array(classifier.see(path))).permute(2, 0, 1)[None].float() / 255
+    return (pixels - torch.tensor(form.mean).view(1, 3, 1, 1)) / torch.tensor(form.std).view(1, 3, 1, 1)
+
+
+def test_a_prediction_says_what_the_test_said(finished, pictures):
+    report, _, _ = finished
+    tested = {row["file_name"]: row for row in rows_of(report.run / "predictions.csv") if row["judged_by"] == "test"}
+
+    found = predict(report.run, [pictures / name for name in tested], device="cpu")
+
+    for prediction in found:
+        row = tested[prediction.path.relative_to(pictures).as_posix()]
+        assert prediction.guesses[0].label == row["label_1"]
+        assert prediction.guesses[0].probability == pytest.approx(float(row["probability_1"]), abs=1e-4)
+
+
+def test_the_page_escapes_hostile_names_and_asks_nothing_of_the_network(finished):
+    report, _, _ = finished
+
+    page = (report.run / "report.html").read_text()
+
+    assert "<img src=x" not in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert "<script" not in page
+    assert 'http-equiv="Content-Security-Policy"' in page
+
+
+def test_a_second_run_looks_at_no_picture_twice_and_says_the_same(finished):
+    report, _, config = finished
+    told = Told()
+
+    again = train(replace(config, name="second"), progress=told)
+
+    assert told.work["embedding"] == 0
+    assert again.test == report.test
+    assert again.data_digest == report.data_digest
+
+
+def test_a_run_never_overwrites_another(finished):
+    _, _, config = finished
+
+    with pytest.raises(UsageError, match="there is already a run in"):
+        train(config)
+
+
+def test_a_finished_run_cannot_be_resumed(finished):
+    _, _, config = finished
+
+    with pytest.raises(UsageError, match=r"first is finished, its report is report\.html"):
+        train(replace(config, resume=True))
+
+
+def test_fine_tuning_never_gives_worse_weights_than_the_probe_and_cleans_up(finished):
+    _, _, config = finished
+
+    report = train(replace(config, name="tuned", finetune=True, steps=2, batch=4))
+
+    assert report.tuning is not None
+    assert report.tuning.winner.macro_f1 >= report.tuning.probe.macro_f1
+    assert report.plan.machine.learns.endswith("(100%)")
+    assert not list((report.run / "checkpoints").glob("*"))
+    assert json.loads((report.run / "log.jsonl").read_text().splitlines()[1])["event"] == "epoch"
+
+
+def test_a_model_whose_weights_were_changed_is_refused(finished, tmp_path):
+    report, _, _ = finished
+    copy = shutil.copytree(report.model, tmp_path / "model")
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+
+    with pytest.raises(IntegrityError, match="do not belong together"):
+        predict(copy, [], device="cpu")
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="is no model folder"):
+        predict(tmp_path, [], device="cpu")
+
+
+def test_what_is_no_picture_is_a_row_with_its_reason(finished, pictures):
+    report, _, _ = finished
+
+    good, bad = predict(report.model, [pictures / "king" / "001.png", pictures / "coral" / "broken.jpg"], device="cpu")
+
+    assert (good.guesses[0].label, good.reason) == ("king", "")
+    assert (bad.guesses, bad.reason) == ((), "img.truncated")
+    table = as_csv([good, bad]).splitlines()
+    assert table[0].startswith("path,unknown,label_1,probability_1,label_2")
+    assert len(table) == 3
+    assert [json.loads(line).get("reason") for line in as_jsonl([good, bad]).splitlines()] == [None, "img.truncated"]
+
+
+def test_files_folders_and_patterns_name_each_picture_once(pictures):
+    king = pictures / "king"
+
+    found = find_files([king / "000.png", king, pictures / "k*" / "00*.png"])
+
+    assert len(found) == 24
+    with pytest.raises(UsageError, match="there is no"):
+        find_files([king / "nothing*.png"])
+
+
+def test_labels_that_are_doubted_carry_a_suggestion(pictures, tmp_path):
+    swapped = shutil.copytree(pictures, tmp_path / "swapped")
+    shutil.move(swapped / "king" / "003.png", swapped / "coral" / "wrong.png")
+    config = TrainConfig(
+        data=swapped, runs=tmp_path / "runs", name="run", device="cpu", cache=pictures.parent / "runs" / "cache"
+    )
+
+    train(config)
+
+    doubts = rows_of(tmp_path / "runs" / "run" / "label_issues.csv")
+    assert ("coral/wrong.png", "coral", "king") in [
+        (row["file_name"], row["label"], row["suggestion"]) for row in doubts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"validation_share": 0.0}, "between 0 and 1"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "more than 80 %"),
+        ({"name": "../elsewhere"}, "is no name for a folder"),
+        ({"backbone": "resnet9000"}, "timm has no model 'resnet9000'"),
+        ({"device": "cuda:77"}, "cannot be used here"),
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_in_one_sentence(pictures, tmp_path, changes, sentence):
+    config = TrainConfig(data=pictures, runs=tmp_path / "runs", cache=pictures.parent / "runs" / "cache")
+
+    with pytest.raises(UsageError, match=sentence):
+        train(replace(config, **changes))
+
+    assert not list((tmp_path / "runs").glob("*/config.json"))
