@@ -128,3 +128,13 @@ def test_a_fault_in_the_address_keeps_the_address_findable(fault):
 
         assert "{" not in url
         assert web.truth(url).id == f"fault-{fault}"
+
+
+def test_a_large_world_has_bytes_of_its_own_for_each_picture_and_faults_in_turn():
+    world = World.large(40, drawings=2, faults=["404", "503_once"], share=0.25)
+    with serve(world) as web:
+        data = {web.data(picture) for picture in world.pictures}
+
+    assert len(data) == 40
+    assert Counter(p.fault for p in world.pictures) == {"": 30, "404": 5, "503_once": 5}
+    assert Counter(p.listed_as for p in world.pictures) == {CORAL: 20, KING: 20}

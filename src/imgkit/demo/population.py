@@ -70,6 +70,34 @@ def small_world(*, good: int, faults: Sequence[str], providers: Sequence[str], h
     return builder.build()
 
 
+def large_world(
+    count: int,
+    *,
+    drawings: int,
+    faults: Sequence[str],
+    share: float,
+    providers: Sequence[str],
+    hosts: int,
+    seed: int,
+) -> World:
+    """Return the world of :meth:`imgkit.demo.world.World.large`."""
+    names = [f"{HOST_NAMES[number % len(HOST_NAMES)]}-{number}" for number in range(hosts)]
+    builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in names], seed=seed)
+    drawn = {
+        label: [Drawing(subject=label, seed=k, width=320, height=240) for k in range(drawings)] for label in TITLES
+    }
+    faulty = 0
+    for number in range(count):
+        label = (CORAL, KING)[number % 2]
+        fault = ""
+        if faults and int((number + 1) * share) > int(number * share):
+            fault = faults[faulty % len(faults)]
+            faulty += 1
+        drawing = replace(drawn[label][number // 2 % drawings], salt=str(number))
+        builder.add(label, kind=_kind(fault), fault=fault, drawing=drawing, providers=providers, id=f"picture-{number}")
+    return builder.build()
+
+
 def _add_fault(builder: WorldBuilder, name: str, providers: Sequence[str]) -> None:
     fault = FAULTS[name]
     if fault.reason == "img.placeholder":  # what gives it away is that it comes from three addresses of a host
@@ -88,6 +116,8 @@ def _own_host(fault: str) -> str:
 
 
 def _kind(fault: str) -> Kind:
+    if not fault:
+        return "good"
     if FAULTS[fault].flag:
         return "damaged"
     return "good" if FAULTS[fault].recoverable else "lost"

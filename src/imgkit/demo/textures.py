@@ -58,8 +58,8 @@ def tinted(field: Field, stops: Sequence[Colour]) -> Pixels:
 def varied(rng: np.random.Generator, colour: Colour, amount: float = 18.0) -> tuple[int, int, int]:
     """Return a colour near another: brightness varies by ``amount``, each channel by a third of it."""
     shift = rng.normal(0, amount)
-    channels = [int(np.clip(channel + shift + rng.normal(0, amount / 3), 0, 255)) for channel in colour]
-    return channels[0], channels[1], channels[2]
+    red, green, blue = (int(min(255.0, max(0.0, channel + shift + rng.normal(0, amount / 3)))) for channel in colour)
+    return red, green, blue
 
 
 def to_image(pixels: Pixels) -> Image.Image:

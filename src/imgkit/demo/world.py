@@ -167,6 +167,29 @@ class World:
 
         return small_world(good=good, faults=faults, providers=providers, hosts=hosts, seed=seed)
 
+    @classmethod
+    def large(
+        cls,
+        count: int,
+        *,
+        drawings: int = 50,
+        faults: Sequence[str] = (),
+        share: float = 0.2,
+        providers: Sequence[str] = ("bing",),
+        hosts: int = 8,
+        seed: int = 0,
+    ) -> "World":
+        """Return ``count`` pictures of two labels in turn, for measuring: every one has bytes of its own.
+
+        Only ``drawings`` pictures are drawn (320 × 240 px); a comment in the file tells the others apart. With
+        ``faults`` a ``share`` of the addresses has one, evenly spread and in turn.
+        """
+        from imgkit.demo.population import large_world
+
+        return large_world(
+            count, drawings=drawings, faults=faults, share=share, providers=providers, hosts=hosts, seed=seed
+        )
+
     def search(self, provider: str, text: str) -> list[Picture]:
         """Return what a provider lists for a query, best rank first; an unknown query finds nothing.
 
