@@ -1,6 +1,7 @@
 import subprocess
 import sys
 
+import huggingface_hub
 import numpy as np
 import pytest
 import safetensors.torch
@@ -8,8 +9,9 @@ import torch
 from PIL import Image
 
 from imgkit.errors import IntegrityError, UsageError
+from imgkit.progress import Silent
 from imgkit.vision import torchvision_ops, weights
-from imgkit.vision.backbone import load_backbone, preprocessing_of
+from imgkit.vision.backbone import build_gpu_default, load_backbone, preprocessing_of
 from imgkit.vision.device import choose_device, choose_precision, cpu_count
 from imgkit.vision.weights import WeightsError, build_model, find_weights, packaged_file
 
@@ -26,6 +28,16 @@ def packaged():
     return find_weights("tf_efficientnet_lite0")
 
 
+class Listening(Silent):
+    """Progress that remembers what was said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, line):
+        self.lines.append(line)
+
+
 def picture(seed=0, size=(300, 240)):
     noise = np.random.default_rng(seed).integers(0, 255, (8, 8, 3), dtype=np.uint8)
     return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
@@ -39,7 +51,8 @@ def test_importing_timm_works_and_the_second_call_changes_nothing():
 def test_operators_are_declared_only_where_the_plain_import_fails():
     source = (
         "import sys, types; healthy = types.ModuleType('torchvision'); sys.modules['torchvision'] = healthy\n"
-        "from imgkit.vision import torchvision_ops\n"
+        "from imgkit.progress import Silent
+from imgkit.vision import torchvision_ops\n"
         "assert torchvision_ops.ensure() is False and sys.modules['torchvision'] is healthy"
     )
 
@@ -157,13 +170,25 @@ def test_weights_of_another_network_are_refused(tmp_path):
     ],
 )
 def test_missing_weights_are_an_error_and_never_random(name, choice, sentence, tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
 
     with pytest.raises(WeightsError, match=sentence) as caught:
         build_model(name, weights=choice)
 
     assert "Nothing was changed" in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_the_packaged_network_steps_in_for_the_default_of_a_gpu_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    progress = Listening()
+
+    loaded = build_gpu_default(progress)
+
+    assert loaded.name == "tf_efficientnet_lite0"
+    (line,) = progress.lines
+    assert line.startswith("no pretrained weights for convnext_tiny.in12k_ft_in1k: ")
+    assert line.endswith("; using the installed tf_efficientnet_lite0 instead")
 
 
 def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):

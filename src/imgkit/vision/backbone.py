@@ -144,14 +144,15 @@ def load_backbone(
     place = choose_device(device)
     limit_threads()
     if name is None and place.type == "cuda" and weights == "auto":
-        loaded = _default_on_gpu(progress or Silent())
+        loaded = build_gpu_default(progress or Silent())
     else:
         loaded = build_model(name or PACKAGED_MODEL, weights=weights)
     logger.info("backbone %s from %s on %s", loaded.name, loaded.source, place)
     return Backbone(loaded, device=place, precision=precision or choose_precision(place))
 
 
-def _default_on_gpu(progress: Progress) -> LoadedModel:
+def build_gpu_default(progress: Progress) -> LoadedModel:
+    """Build the default for a GPU or, with one line to ``progress``, the packaged network where it cannot be had."""
     try:
         return build_model(GPU_MODEL)
     except WeightsError as error:

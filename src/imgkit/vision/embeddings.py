@@ -22,9 +22,9 @@ logger = logging.getLogger(__name__)
 View = Literal["middle", "middle and mirror"]
 """What a vector describes: the middle square, or the mean of it and its mirror image (twice the time)."""
 
-_BATCH_CPU: Final = 8  # larger batches leave the caches of a CPU: 2 x slower at 32
+_BATCH_CPU: Final = 8  # larger batches leave the caches of a CPU
 _BATCH_GPU: Final = 256
-_SAVE_EVERY: Final = 256  # pictures; what a kill can cost
+_SAVE_EVERY: Final = 64  # pictures; what a kill can cost
 
 
 @dataclass(frozen=True, slots=True)
