@@ -1,12 +1,11 @@
 """Estimate the noise left in a set from a random sample that a person looked at."""
 
+import math
 import random
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
-
-from scipy.stats import beta, hypergeom
 
 from imgkit.manifest.nouns import Audit, Question
 
@@ -161,23 +160,21 @@ def hypergeometric_counts(bad: int, sampled: int, population: int) -> tuple[int,
     Source: Buonaccorsi 1987, "A note on confidence intervals for proportions in finite populations".
     """
     counts = range(bad, population - (sampled - bad) + 1)
-    # P(X >= bad | count) grows with the count, P(X <= bad | count) falls
-    low = bisect_left(counts, ALPHA / 2, key=lambda count: float(hypergeom.sf(bad - 1, population, count, sampled)))
-    high = bisect_left(counts, True, key=lambda count: bool(hypergeom.cdf(bad, population, count, sampled) < ALPHA / 2))
+    # the chance of as many bad ones or more grows with the count, that of as many or fewer falls
+    low = bisect_left(counts, ALPHA / 2, key=lambda count: 1 - _at_most(bad - 1, sampled, count, population))
+    high = bisect_left(counts, True, key=lambda count: _at_most(bad, sampled, count, population) < ALPHA / 2)
     return counts[low] if bad else 0, counts[min(high, len(counts)) - 1]
 
 
-def clopper_pearson(bad: int, sampled: int) -> Share:
-    """Return the exact 95 % interval for a share seen in independent draws.
-
-    Source: Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the
-    binomial".
-    """
-    if not sampled:
-        return Share(value=0.0, low=0.0, high=1.0)
-    good = sampled - bad
-    return Share(
-        value=bad / sampled,
-        low=float(beta.ppf(ALPHA / 2, bad, good + 1)) if bad else 0.0,
-        high=float(beta.ppf(1 - ALPHA / 2, bad + 1, good)) if good else 1.0,
+def _at_most(bad: int, sampled: int, count: int, population: int) -> float:
+    """Return the chance of ``bad`` or fewer bad ones in a sample from a population that holds ``count`` of them."""
+    all_samples = _log_choose(population, sampled)
+    fewest, most = max(0, sampled - (population - count)), min(bad, count, sampled)
+    return math.fsum(
+        math.exp(_log_choose(count, k) + _log_choose(population - count, sampled - k) - all_samples)
+        for k in range(fewest, most + 1)
     )
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

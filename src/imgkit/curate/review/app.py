@@ -1,6 +1,7 @@
 """The addresses of the page and what each answers."""
 
 import asyncio
+import gzip
 import hashlib
 import mimetypes
 import os
@@ -24,7 +25,7 @@ from imgkit.errors import ImgkitError
 
 T = TypeVar("T")
 
-PICTURES_FOREVER: Final = "private, max-age=31536000, immutable"
+FOREVER: Final = "private, max-age=31536000, immutable"
 _MOST_ITEMS_AT_ONCE: Final = 64
 _LONGEST_LABEL: Final = 80
 # the tables of some systems say text/plain for scripts, which a browser then refuses to run
@@ -61,6 +62,7 @@ class Page:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._static = static_files()
+        self._packed = {name: gzip.compress(body, mtime=0) for name, body in self._static.items()}
         self._version = fingerprint(self._static)
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="decisions")
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finish")  # takes seconds; decisions go on meanwhile
@@ -113,7 +115,10 @@ class Page:
         if request.path_params["version"] != self._version or name not in self._static or name == "index.html":
             return PlainTextResponse("not here", 404)
         kind = _TYPES.get(name.rpartition(".")[2]) or mimetypes.guess_type(name)[0]
-        return Response(self._static[name], media_type=kind, headers={"cache-control": PICTURES_FOREVER})
+        headers = {"cache-control": FOREVER, "vary": "accept-encoding"}
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(self._static[name], media_type=kind, headers=headers)
+        return Response(self._packed[name], media_type=kind, headers=headers | {"content-encoding": "gzip"})
 
     # reading
 
@@ -181,7 +186,7 @@ class Page:
         data = await self._read(make, picture) if picture else None
         if data is None:
             return PlainTextResponse("no such picture", 404)
-        return Response(data, media_type=kind, headers={"cache-control": PICTURES_FOREVER})
+        return Response(data, media_type=kind, headers={"cache-control": FOREVER})
 
     # writing
 

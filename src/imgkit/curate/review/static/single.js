@@ -179,13 +179,16 @@ export class SingleView {
     return true;
   }
 
-  decide(choice, row = null) {
-    return this.#painted((painted) => {
-      if (row !== null && row !== painted) return;
-      const change = choice.action === RELABEL && choice.to === this.store.listing.label[painted] ? { action: KEEP } : choice;
-      this.app.decide({ mode: this.mode, row: painted, changes: [{ ...change, rows: [painted] }], dwell: this.stage.dwell });
-      this.#onwards();
-    });
+  /** Decide about the painted picture, or about the one that a dialog was opened for. */
+  decide(choice, asked = null) {
+    const decide = (row) => {
+      const change = choice.action === RELABEL && choice.to === this.store.listing.label[row] ? { action: KEEP } : choice;
+      this.app.decide({ mode: this.mode, row, changes: [{ ...change, rows: [row] }], dwell: this.stage.dwell });
+      if (row === this.row) this.#onwards(); else this.refresh();
+    };
+    if (asked === null) return this.#painted(decide);
+    decide(asked);
+    return true;
   }
 
   #onwards() {

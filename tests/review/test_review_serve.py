@@ -1,0 +1,270 @@
+"""Who gets to the page: a token kept for its owner, a port, one review at a time; and the pictures that leave."""
+
+import io
+import json
+import os
+import socket
+import stat
+from dataclasses import replace
+
+import pytest
+from PIL import Image as Pillow
+from reviewing import drawn, serving
+
+from imgkit.curate.judge import in_set
+from imgkit.curate.pictures import gather
+from imgkit.curate.review.access import can_open_browser, listen, token_of
+from imgkit.curate.review.app import static_files
+from imgkit.curate.review.config import ReviewConfig
+from imgkit.curate.review.facts import web_address
+from imgkit.curate.review.keys import KEYS, load_keys
+from imgkit.curate.review.prints import Prints
+from imgkit.curate.review.serve import review
+from imgkit.errors import LockedError, UsageError
+from imgkit.manifest import DataFolder, Manifest
+
+
+def test_the_token_is_for_its_owner_and_stays_over_restarts(tmp_path):
+    folder = DataFolder(tmp_path)
+
+    token = token_of(folder)
+
+    file = folder.review / "token"
+    assert len(token) >= 32
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.chmod(0o644)
+    assert token_of(folder) == token
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_restarted_review_is_where_it_was(suspects):
+    with serving(suspects.data) as first:
+        pass
+    with serving(suspects.data, port=None) as second:
+        pass
+
+    assert (second.port, second.token, second.write_key) == (first.port, first.token, first.write_key)
+
+
+def test_a_given_port_that_is_busy_is_refused_with_a_way_out():
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+
+        with pytest.raises(UsageError, match=f"port {port} .* choose another port with --port"):
+            listen(port, last=None)
+
+
+def test_without_a_given_port_the_last_one_then_the_next_free_one_is_taken():
+    with listen(0, last=None) as free:
+        last = free.getsockname()[1]
+    with listen(None, last=last) as first:
+        assert first.getsockname() == ("127.0.0.1", last)
+        with listen(None, last=last) as second:
+            assert second.getsockname()[1] != last
+
+
+def test_a_second_review_of_a_folder_is_refused_with_the_address_of_the_first(suspects):
+    with (
+        serving(suspects.data) as running,
+        pytest.raises(LockedError, match=r"Its page: http://127\.0\.0\.1") as refused,
+    ):
+        review(ReviewConfig(data=suspects.data, port=0, open_browser=False), in_set=in_set("suggest"), finish=dict)
+
+    assert running.url in str(refused.value)
+
+
+def test_a_review_without_pictures_says_what_to_run(tmp_path):
+    with pytest.raises(UsageError, match="imgkit harvest"):
+        review(ReviewConfig(data=tmp_path, open_browser=False), in_set=in_set("suggest"), finish=dict)
+
+
+@pytest.mark.parametrize(
+    ("environ", "system", "opens"),
+    [
+        pytest.param({"DISPLAY": ":0"}, "linux", True, id="a desktop"),
+        pytest.param({}, "linux", False, id="no display"),
+        pytest.param({"DISPLAY": ":0", "SSH_CONNECTION": "1.2.3.4 5 6 7"}, "linux", False, id="over ssh"),
+        pytest.param({}, "darwin", True, id="a Mac"),
+    ],
+)
+def test_a_browser_is_opened_only_where_it_shows_up(environ, system, opens):
+    assert can_open_browser(environ, system=system) is opens
+
+
+# keys
+
+
+@pytest.fixture
+def keys_in(tmp_path):
+    def load(text):
+        (tmp_path / "keys.toml").write_text(text)
+        return load_keys({"IMGKIT_KEYS": str(tmp_path / "keys.toml")})
+
+    return load
+
+
+def test_without_a_file_the_keys_are_the_usual_ones(tmp_path):
+    assert load_keys({"XDG_CONFIG_HOME": str(tmp_path)}) == KEYS
+
+
+def test_own_keys_take_the_place_of_the_usual_ones(keys_in):
+    keys = keys_in('reject = ["d", "Delete"]\nhelp = "F1"\nrepeat = []')
+
+    assert (keys["reject"], keys["help"], keys["repeat"]) == (("d", "Delete"), ("F1",), ())
+    assert keys["keep"] == ("Space", "k")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        pytest.param("reject = ", "cannot read the keys", id="no TOML"),
+        pytest.param('destroy = "d"', "no action", id="unknown action"),
+        pytest.param("reject = 4", "write it as", id="a number"),
+        pytest.param('reject = "u"', "u is the key of both reject and unsure", id="one key for two"),
+    ],
+)
+def test_a_wrong_keys_file_is_refused_with_the_line_to_write(keys_in, text, says):
+    with pytest.raises(UsageError, match=says):
+        keys_in(text)
+
+
+def test_comparing_copies_may_use_a_key_that_means_something_else_elsewhere(keys_in):
+    assert keys_in('keep_both = "u"')["keep_both"] == ("u",)
+
+
+# pictures
+
+
+@pytest.fixture
+def prints(suspects):
+    with Manifest.open(suspects.data) as manifest:
+        yield Prints(manifest.folder), gather(manifest)[0]
+
+
+def with_camera_data():
+    picture, buffer = Pillow.open(io.BytesIO(drawn(1))), io.BytesIO()
+    exif = Pillow.Exif()
+    exif[0x010F] = "ACME"
+    exif[0x8825] = {1: "N", 2: (48.0, 51.0, 30.0)}
+    picture.save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+def test_a_file_that_imgkit_wrote_is_shown_as_it_is(prints):
+    maker, picture = prints
+
+    assert maker.view(picture) == picture.path.read_bytes()
+
+
+def test_a_file_that_was_changed_by_hand_leaves_re_encoded_without_where_it_was_taken(prints):
+    maker, picture = prints
+    picture.path.write_bytes(with_camera_data())
+    assert b"ACME" in picture.path.read_bytes()
+
+    for body in (maker.view(picture), maker.thumb(picture, 192), maker.zoom(picture)):
+        assert b"ACME" not in body
+        assert not Pillow.open(io.BytesIO(body)).getexif()
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(prints, tmp_path):
+    maker, picture = prints
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(drawn(99))
+    picture.path.unlink()
+    picture.path.symlink_to(secret)
+
+    assert (maker.view(picture), maker.thumb(picture, 192), maker.zoom(picture)) == (None, None, None)
+
+
+@pytest.mark.parametrize("body", [b"<svg onload='alert(1)'/>", b"<html>", b"", b"\xff\xd8\xff" + b"\0" * 40])
+def test_what_is_no_picture_is_not_sent(prints, body):
+    maker, picture = prints
+    picture.path.write_bytes(body)
+
+    assert (maker.view(picture), maker.thumb(picture, 384)) == (None, None)
+
+
+def test_a_thumbnail_is_made_once_and_made_again_when_its_file_is_damaged(prints, suspects):
+    maker, picture = prints
+    first = maker.thumb(picture, 192)
+    [kept] = (suspects.data / "cache" / "thumbs").rglob("*_192.webp")
+    assert Pillow.open(io.BytesIO(first)).size == (192, 144)
+
+    kept.write_bytes(b"")
+    assert maker.thumb(picture, 192) == first
+    picture.path.unlink()
+    assert maker.thumb(picture, 192) == first
+
+
+def test_the_original_is_shown_where_someone_looks_closer(prints):
+    maker, picture = prints
+    original = maker._folder.original(picture.sha256, "jpg")
+    original.parent.mkdir(parents=True)
+    original.write_bytes(drawn(5, size=(1200, 900)))
+
+    assert Pillow.open(io.BytesIO(maker.zoom(picture))).size == (1200, 900)
+
+
+def test_pictures_go_by_their_hash_and_are_kept_by_the_browser(server):
+    image_id = server.get("/api/set")["id"][:20]
+
+    status, headers, _ = server.ask("GET", f"/view/{image_id}")
+
+    lower = {name.lower(): value for name, value in headers.items()}
+    assert (status, lower["content-type"]) == (200, "image/jpeg")
+    assert "immutable" in lower["cache-control"]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://host.test/page?a=1", "https://host.test/page?a=1"),
+        ("javascript:alert(1)", ""),
+        ("data:text/html,<script>", ""),
+        ("file:///etc/passwd", ""),
+        ("https:///nohost", ""),
+        ("http://[broken", ""),
+    ],
+)
+def test_only_web_addresses_become_links(url, shown):
+    assert web_address(url) == shown
+
+
+# the page's own files
+
+
+def test_the_page_is_small_and_asks_nobody_else():
+    files = static_files()
+
+    text = {name: body.decode() for name, body in files.items()}
+    strangers = [name for name, body in text.items() if "://" in body.replace("http://www.w3.org/2000/svg", "")]
+    assert strangers == []
+    assert sum(map(len, files.values())) < 100_000
+
+
+def test_the_page_holds_no_script_or_style_that_the_policy_forbids():
+    page = static_files()["index.html"].decode()
+
+    assert "<style" not in page
+    assert " style=" not in page
+    assert page.count("<script") == page.count('<script type="module" src=')
+
+
+def test_every_key_is_explained_on_the_help_page():
+    script = static_files()["keys.js"].decode()
+
+    assert [name for name in KEYS if f"{name}:" not in script] == []
+
+
+def test_the_address_for_a_second_review_is_readable_by_the_owner_only(suspects):
+    with serving(suspects.data) as running:
+        noted = suspects.data / ".review" / "server.json"
+
+        assert stat.S_IMODE(noted.stat().st_mode) == 0o600
+        assert json.loads(noted.read_text()) == {"pid": os.getpid(), "port": running.port, "url": running.url}
+
+
+def test_a_manifest_row_without_its_file_is_shown_as_missing(prints):
+    maker, picture = prints
+
+    assert maker.view(replace(picture, path=picture.path.with_name("gone.jpg"))) is None
