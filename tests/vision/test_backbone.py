@@ -51,8 +51,7 @@ def test_importing_timm_works_and_the_second_call_changes_nothing():
 def test_operators_are_declared_only_where_the_plain_import_fails():
     source = (
         "import sys, types; healthy = types.ModuleType('torchvision'); sys.modules['torchvision'] = healthy\n"
-        "from imgkit.progress import Silent
-from imgkit.vision import torchvision_ops\n"
+        "from imgkit.vision import torchvision_ops\n"
         "assert torchvision_ops.ensure() is False and sys.modules['torchvision'] is healthy"
     )
 
