@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from drawn_photos import flat, photo
 from PIL import ImageOps
 
-from drawn_photos import flat, photo
-from imgkit.curate.duplicates import find_copies, groups_of
+from imgkit.curate.duplicates import find_copies
 from imgkit.curate.fingerprints import fingerprints
+from imgkit.curate.grouping import groups_of
 from imgkit.curate.pictures import gather
 from imgkit.progress import Silent
 from imgkit.vision import resize

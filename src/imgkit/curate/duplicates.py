@@ -1,6 +1,6 @@
 """Find the groups of pictures that are copies of one another, and the best picture of each group."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from imgkit.curate.alignment import Alignment, Grey, align, grey_square
 from imgkit.curate.columns import Columns, blank_row
 from imgkit.curate.fingerprints import LOOK_AT_PX, Fingerprints
+from imgkit.curate.grouping import groups_of
 from imgkit.curate.hamming import Pairs, pairs_between, pairs_within
 from imgkit.curate.pictures import Picture
 from imgkit.progress import Progress
@@ -104,25 +105,6 @@ def find_copies(
     kin = groups_of(len(pictures), [*equal, *((pair.first, pair.second) for pair in pairs)])
     best = tuple(best_of(group, pairs, pictures, fingerprints) for group in near)
     return Copies(same, near, kin, tuple(pairs), best)
-
-
-def groups_of(count: int, links: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], ...]:
-    """Return the groups of two or more of ``count`` things that links connect, each sorted, by first member."""
-    parent = list(range(count))
-
-    def root(one: int) -> int:
-        while parent[one] != one:
-            parent[one] = parent[parent[one]]
-            one = parent[one]
-        return one
-
-    for first, second in links:
-        low, high = sorted((root(first), root(second)))
-        parent[high] = low
-    members: dict[int, list[int]] = {}
-    for one in range(count):
-        members.setdefault(root(one), []).append(one)
-    return tuple(tuple(group) for group in members.values() if len(group) > 1)
 
 
 def best_of(

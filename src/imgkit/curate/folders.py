@@ -12,7 +12,7 @@ from imgkit.curate import view as views
 from imgkit.curate.by_hand import Edits
 from imgkit.curate.checks import readable
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.duplicates import groups_of
+from imgkit.curate.grouping import groups_of
 from imgkit.curate.judge import in_set
 from imgkit.curate.metadata import Entry, attribution_md, metadata_csv
 from imgkit.curate.pictures import Key, Picture

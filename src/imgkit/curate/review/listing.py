@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from imgkit.curate.duplicates import groups_of
+from imgkit.curate.grouping import groups_of
 from imgkit.curate.pictures import Picture, gather
 from imgkit.manifest import Finding, Judgement, Manifest
 from imgkit.reasons import REASONS
