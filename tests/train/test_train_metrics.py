@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imgkit.train.calibrate import fit_temperature, softmax, unknown_threshold
+from imgkit.train.calibrate import fit_temperature, softmax
 from imgkit.train.intervals import macro_f1, macro_f1_interval, wilson
 from imgkit.train.metrics import Answers, calibration_error, score
 
@@ -104,10 +104,3 @@ def test_a_temperature_never_raises_the_loss():
     calibration = fit_temperature(logits, targets, np.arange(10))
 
     assert calibration.nll_after <= calibration.nll_before
-
-
-def test_the_unknown_threshold_lets_nearly_all_right_answers_pass():
-    confidence = np.linspace(0.5, 1.0, 101)
-    rows = np.stack([confidence, 1 - confidence], axis=1)
-
-    assert unknown_threshold(answers(rows, [0] * 101)) == pytest.approx(0.51)

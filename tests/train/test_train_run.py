@@ -81,7 +81,11 @@ def test_every_file_of_the_run_is_there(finished):
         "report.json",
         "split.csv",
     ]
-    assert sorted(path.name for path in report.model.iterdir()) == ["config.json", "model.safetensors"]
+    assert sorted(path.name for path in report.model.iterdir()) == [
+        "config.json",
+        "familiar.safetensors",
+        "model.safetensors",
+    ]
 
 
 def test_each_picture_is_in_one_split_and_each_broken_file_in_the_quarantine(finished):

@@ -1,4 +1,4 @@
-"""Make probabilities mean what they say: one temperature, and the confidence below which the answer is "unknown"."""
+"""Make probabilities mean what they say, with one temperature."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from scipy.optimize import minimize_scalar
 from imgkit.train.metrics import SMALLEST_PROBABILITY, Answers, Floats, Ints, calibration_error
 
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.2, 5.0  # a strongly regularised probe is far too modest
-KEPT_WHEN_RIGHT = 0.98  # share of the right answers that the unknown threshold lets through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,18 +44,6 @@ def fit_temperature(logits: Floats, targets: Ints, groups: Ints) -> Calibration:
         ece_before=calibration_error(before),
         ece_after=calibration_error(after),
     )
-
-
-def unknown_threshold(answers: Answers) -> float:
-    """Return the confidence that 98 % of the right answers reach; below it a prediction is flagged "unknown".
-
-    Args:
-        answers: calibrated, on pictures that the model was not trained on.
-    """
-    confidence = answers.probabilities.max(axis=1)[answers.right]
-    if not len(confidence):
-        return 0.0
-    return float(np.quantile(confidence, 1 - KEPT_WHEN_RIGHT))
 
 
 def softmax(logits: Floats) -> Floats:

@@ -1,12 +1,14 @@
 """Make the candidates for the model, the linear probe and a fine-tuned network, and take the better one."""
 
+import copy
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from imgkit.train import interrupt
-from imgkit.train.calibrate import fit_temperature, softmax, unknown_threshold
+from imgkit.train.calibrate import fit_temperature, softmax
 from imgkit.train.contest import PROBE
+from imgkit.train.familiar import Familiar, fit_familiar
 from imgkit.train.fit import EpochRow, Fit
 from imgkit.train.metrics import Answers, score
 from imgkit.train.model import cool, head_of, set_head, with_head
@@ -15,7 +17,9 @@ from imgkit.train.probing import fit_head, group_numbers, numbers_of, out_of_fol
 from imgkit.train.recipe import Recipe
 from imgkit.train.results import Tuning
 from imgkit.train.tuning import set_up
-from imgkit.train.work import Chosen, Probed, Work
+from imgkit.train.work import Chosen, Features, Probed, Work
+from imgkit.vision.backbone import Backbone
+from imgkit.vision.embeddings import embed
 from imgkit.vision.weights import LoadedModel
 
 
@@ -34,12 +38,13 @@ def probe(work: Work) -> Probed:
 
 def probe_alone(work: Work, probed: Probed) -> Chosen:
     """Make the linear probe the model: the pretrained backbone with the calibrated probe as its head."""
+    pictures, features = work.part("train", "val")
     head = cool(probed.head, probed.judged.calibration.temperature)
     return Chosen(
         name="linear probe",
         loaded=with_head(work.backbone.name, head, weights=work.config.weights),
         calibration=probed.judged.calibration,
-        unknown_below=unknown_threshold(probed.judged.answers),
+        familiar=_familiar(work, features, pictures),
         validation=probed.scores,
         validated_on=f"train and val, out-of-fold ({work.config.folds} folds)",
     )
@@ -83,24 +88,34 @@ def fine_tune(work: Work, probed: Probed, net: LoadedModel, wanted: Recipe) -> C
         note = "fine-tuning did not beat the linear probe on the validation pictures, so the probe is the model"
         return replace(probe_alone(work, probed), tuning=tuning, notes=(*fitted.notes, note))
     net.model.load_state_dict(fitted.winner.state)
-    return _calibrated(work, fit, net, tuning, validation, fitted.notes)
+    return _calibrated(work, fit, net, tuning, fitted.notes)
 
 
-def _calibrated(
-    work: Work, fit: Fit, net: LoadedModel, tuning: Tuning, validation: Sequence[Picture], notes: Sequence[str]
-) -> Chosen:
+def _calibrated(work: Work, fit: Fit, net: LoadedModel, tuning: Tuning, notes: Sequence[str]) -> Chosen:
+    training, _ = work.part("train")
+    validation, _ = work.part("val")
     targets, groups = numbers_of(validation, work.labels), group_numbers(validation)
     found = fit.judge.logits(net.model)
     calibration = fit_temperature(found, targets, groups)
     set_head(net.model, cool(head_of(net.model), calibration.temperature))
     answers = Answers(probabilities=softmax(found / calibration.temperature), targets=targets, groups=groups)
+    copied = replace(net, model=copy.deepcopy(net.model))  # a frozen backbone changes the network it is given
+    eye = Backbone(copied, device=work.backbone.device, precision=work.backbone.precision)
+    features = embed([each.path for each in (*training, *validation)], eye, cache=None, progress=work.progress)
     return Chosen(
         name=tuning.winner_name,
         loaded=net,
         calibration=calibration,
-        unknown_below=unknown_threshold(answers),
+        familiar=_familiar(work, features[: len(training)], training, held_out=features[len(training) :]),
         validation=score(answers, work.labels),
         validated_on="val",
         tuning=tuning,
         notes=tuple(notes),
     )
+
+
+def _familiar(
+    work: Work, features: Features, pictures: Sequence[Picture], *, held_out: Features | None = None
+) -> Familiar:
+    targets, groups = numbers_of(pictures, work.labels), group_numbers(pictures)
+    return fit_familiar(features, targets, groups, len(work.labels), held_out=held_out)

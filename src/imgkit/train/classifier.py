@@ -5,6 +5,7 @@ Predictions, test scores and exports all go through here, so that they cannot di
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,19 @@ BATCH_ON_CPU, BATCH_ON_GPU = 8, 128  # larger batches leave the caches of a CPU
 Pixels = NDArray[np.uint8]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the network says about one picture: (K,) logits, and how familiar it is (-1 to 1, low is unknown)."""
+
+    logits: Floats
+    familiarity: float
+
+
 class Classifier:
     """A network with its preprocessing, labels and calibration, computing in float32.
 
     Attributes:
-        about: labels and the unknown threshold.
+        about: labels, and what they look like on average.
         backbone: everything below the last layer.
         head: the last layer.
     """
@@ -48,10 +57,16 @@ class Classifier:
         form = self.backbone.preprocessing
         return self.backbone.prepare(open_picture(path, shortest=round(form.size / form.crop)))
 
-    def logits(self, pixels: Pixels) -> Floats:
-        """Return the (N, K) logits of (N, S, S, 3) prepared pictures."""
-        features = self.backbone.features(pixels).astype(np.float64)
-        return np.asarray(features @ self.head.weight.T.astype(np.float64) + self.head.bias)
+    def look(self, pixels: Pixels) -> list[Answer]:
+        """Return the answers to (N, S, S, 3) prepared pictures."""
+        features = self.backbone.features(pixels)
+        logits = features.astype(np.float64) @ self.head.weight.T.astype(np.float64) + self.head.bias
+        familiarity = self.about.familiar.of(features)
+        return [Answer(logits=row, familiarity=float(near)) for row, near in zip(logits, familiarity, strict=True)]
+
+    def knows(self, answer: Answer) -> bool:
+        """Return whether the picture looks like one of the labels at all."""
+        return answer.familiarity >= self.about.familiar.threshold
 
     def probabilities(self, logits: Floats) -> Floats:
         """Return the calibrated (N, K) probabilities of (N, K) logits."""
@@ -59,8 +74,8 @@ class Classifier:
 
     def answer(
         self, paths: Sequence[Path], *, progress: Progress, title: str
-    ) -> Iterator[tuple[Path, Floats | UnreadablePictureError]]:
-        """Yield each file with its (K,) logits, or with why it is no picture, in the order of ``paths``.
+    ) -> Iterator[tuple[Path, Answer | UnreadablePictureError]]:
+        """Yield each file with its answer, or with why it is no picture, in the order of ``paths``.
 
         The next pictures are decoded in threads while a batch is computed.
         """
@@ -74,9 +89,9 @@ class Classifier:
                     ahead.append([threads.submit(self._try, path) for path in coming])
                 seen = [future.result() for future in ahead.pop(0)]
                 good = [pixels for pixels in seen if not isinstance(pixels, UnreadablePictureError)]
-                logits = iter(self.logits(np.stack(good)) if good else ())
+                answers = iter(self.look(np.stack(good)) if good else ())
                 for path, pixels in zip(batch, seen, strict=True):
-                    yield path, pixels if isinstance(pixels, UnreadablePictureError) else next(logits)
+                    yield path, pixels if isinstance(pixels, UnreadablePictureError) else next(answers)
                 progress.advance(len(batch))
 
     def _try(self, path: Path) -> Pixels | UnreadablePictureError:

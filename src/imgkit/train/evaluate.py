@@ -20,7 +20,7 @@ UNREADABLE_SHARE = 0.001  # of pictures that were readable a moment ago; more me
 class Evaluated:
     """N pictures with what the model says: ``logits`` (N, K), calibrated ``answers`` and their ``scores``.
 
-    ``unknown`` counts the answers below the model's threshold.
+    ``unknown`` counts the pictures that look like none of the labels to the model.
     """
 
     pictures: tuple[Picture, ...]
@@ -48,12 +48,13 @@ def evaluate(classifier: Classifier, pictures: Sequence[Picture], *, progress: P
     Raises:
         IntegrityError: pictures that were readable when the folder was scanned no longer are.
     """
-    readable, rows = [], []
+    readable, rows, unknown = [], [], 0
     by_path = {picture.path: picture for picture in pictures}
     for path, outcome in classifier.answer([picture.path for picture in pictures], progress=progress, title=title):
         if not isinstance(outcome, UnreadablePictureError):
             readable.append(by_path[path])
-            rows.append(outcome)
+            rows.append(outcome.logits)
+            unknown += not classifier.knows(outcome)
     lost = len(pictures) - len(readable)
     if lost > max(1, UNREADABLE_SHARE * len(pictures)) or not readable:
         raise IntegrityError(
@@ -72,5 +73,5 @@ def evaluate(classifier: Classifier, pictures: Sequence[Picture], *, progress: P
         logits=logits,
         answers=answers,
         scores=score(answers, labels),
-        unknown=int((answers.probabilities.max(axis=1) < classifier.about.unknown_below).sum()),
+        unknown=unknown,
     )

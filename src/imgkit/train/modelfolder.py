@@ -1,23 +1,26 @@
 """Write and read the model folder: model.safetensors and a config.json that timm and imgkit both understand.
 
 ``timm.create_model("local-dir:<folder>", pretrained=True)`` gives the network with its label names; what timm does not
-know (the unknown threshold, where the model comes from) is under the key ``imgkit``. Never a pickle.
+know is under the key ``imgkit`` and in familiar.safetensors (the centres of the labels). Never a pickle.
 """
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import safetensors.torch
+import torch
 from torch import nn
 
 import imgkit
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.files import sha256_of, write_atomically, write_text
+from imgkit.train.familiar import Familiar
 
 WEIGHTS_FILE = "model.safetensors"
+FAMILIAR_FILE = "familiar.safetensors"
 CONFIG_FILE = "config.json"
 FORMAT = 1  # of the part under "imgkit"
 FROM_ELSEWHERE = (
@@ -36,13 +39,13 @@ FROM_ELSEWHERE = (
 class About:
     """What a model folder says beyond the network.
 
-    ``labels`` are in the order of the outputs; below the probability ``unknown_below`` the answer is "unknown".
-    ``trained`` is for people: from which run, on how much. The softmax of the outputs is calibrated as it is: the
-    temperature was divided into the last layer.
+    ``labels`` are in the order of the outputs; ``familiar`` tells which pictures show none of them; ``trained`` is for
+    people: from which run, on how much. The softmax of the outputs is calibrated as it is: the temperature was divided
+    into the last layer.
     """
 
     labels: tuple[str, ...]
-    unknown_below: float
+    familiar: Familiar
     trained: Mapping[str, object]
 
 
@@ -57,6 +60,8 @@ def write_model(folder: Path, model: nn.Module, architecture: str, about: About)
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"format": "pt"}))
+    centres = {"centres": torch.from_numpy(about.familiar.centres)}
+    write_atomically(folder / FAMILIAR_FILE, safetensors.torch.save(centres))
     stored = cast(dict[str, Any], model.pretrained_cfg)
     config = {
         "architecture": architecture.split(".")[0],
@@ -71,8 +76,9 @@ def write_model(folder: Path, model: nn.Module, architecture: str, about: About)
         "imgkit": {
             "format": FORMAT,
             "version": imgkit.__version__,
-            "sha256": sha256_of(folder / WEIGHTS_FILE),
-            **{name: value for name, value in asdict(about).items() if name != "labels"},
+            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS_FILE, FAMILIAR_FILE)},
+            "unknown_below": about.familiar.threshold,
+            "trained": dict(about.trained),
         },
     }
     write_text(folder / CONFIG_FILE, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
@@ -103,20 +109,22 @@ def read_about(folder: Path) -> About:
     try:
         config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
         ours = config["imgkit"]
-        about = About(
-            labels=tuple(config["label_names"]),
-            unknown_below=float(ours["unknown_below"]),
-            trained=ours["trained"],
-        )
-        expected = ours["sha256"]
+        labels, trained = tuple(config["label_names"]), dict(ours["trained"])
+        threshold, expected = float(ours["unknown_below"]), dict(ours["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
             f"{folder / CONFIG_FILE} was not written by imgkit train ({type(error).__name__}: {error}). Nothing was "
             "changed. Give a folder such as runs/<name>/model."
         ) from error
-    if sha256_of(folder / WEIGHTS_FILE) != expected or len(about.labels) != config["num_classes"]:
+    changed = [name for name, digest in expected.items() if not _holds(folder / name, digest)]
+    if changed or len(labels) != config["num_classes"]:
         raise IntegrityError(
-            f"the files in {folder} do not belong together: the weights or the labels were changed. Nothing was "
-            "predicted. Copy the whole folder again, or train again."
+            f"the files in {folder} do not belong together: {changed[0] if changed else CONFIG_FILE} was changed. "
+            "Nothing was predicted. Copy the whole folder again, or train again."
         )
-    return about
+    centres = safetensors.torch.load_file(folder / FAMILIAR_FILE)["centres"].numpy()
+    return About(labels=labels, familiar=Familiar(centres=centres, threshold=threshold), trained=trained)
+
+
+def _holds(path: Path, digest: str) -> bool:
+    return path.is_file() and sha256_of(path) == digest

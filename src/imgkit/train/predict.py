@@ -29,7 +29,8 @@ class Prediction:
     """What the model says about one file.
 
     ``guesses`` are the most probable labels, best first, () for a file that is no picture: then ``reason`` is a code
-    of :mod:`imgkit.reasons` and ``detail`` a few words. ``unknown`` says that even the best is too improbable.
+    of :mod:`imgkit.reasons` and ``detail`` a few words. ``unknown`` says that it looks like none of the
+    labels, whatever the probabilities are.
     """
 
     path: Path
@@ -75,13 +76,13 @@ def predict(
             rejected = outcome.rejected
             predictions.append(Prediction(path=path, reason=rejected.reason, detail=rejected.detail))
             continue
-        probabilities = classifier.probabilities(outcome[None])[0]
+        probabilities = classifier.probabilities(outcome.logits[None])[0]
         best = np.argsort(-probabilities, kind="stable")[:top]
         predictions.append(
             Prediction(
                 path=path,
                 guesses=tuple(Guess(classifier.about.labels[place], float(probabilities[place])) for place in best),
-                unknown=bool(probabilities[best[0]] < classifier.about.unknown_below),
+                unknown=not classifier.knows(outcome),
             )
         )
     return predictions

@@ -46,7 +46,6 @@ class TrainReport:
     probe_test: Scores
     tuning: Tuning | None
     calibration: Calibration
-    unknown_below: float
     label_issues: int
     data_digest: str
     seconds: Mapping[str, float]

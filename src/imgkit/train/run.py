@@ -84,7 +84,7 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
 
     about = About(
         labels=work.labels,
-        unknown_below=chosen.unknown_below,
+        familiar=chosen.familiar,
         trained={"run": folder.path.name, "picked": chosen.name, "pictures": len(splits.of("train", "val"))},
     )
     write_model(folder.model, chosen.loaded.model, chosen.loaded.name, about)
@@ -233,7 +233,6 @@ def _report(
         probe_test=score(answers, work.labels),
         tuning=chosen.tuning,
         calibration=chosen.calibration,
-        unknown_below=chosen.unknown_below,
         label_issues=int((~probed.judged.answers.right).sum()),
         data_digest=data_digest(work.splits.pictures, work.found.root),
         seconds=dict(seconds),

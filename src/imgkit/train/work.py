@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from imgkit.progress import Progress
 from imgkit.train.calibrate import Calibration
 from imgkit.train.config import TrainConfig
+from imgkit.train.familiar import Familiar
 from imgkit.train.folder import Scan
 from imgkit.train.metrics import Scores
 from imgkit.train.model import Head
@@ -64,7 +65,7 @@ class Chosen:
     name: str
     loaded: LoadedModel
     calibration: Calibration
-    unknown_below: float
+    familiar: Familiar
     validation: Scores
     validated_on: str
     tuning: Tuning | None = None
