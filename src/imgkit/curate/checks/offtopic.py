@@ -12,8 +12,8 @@ from imgkit.vision.probe import unit_rows
 NAME = "offtopic"
 VERSION = 1
 
-THRESHOLD: Final = 3.0  # deviations of the lower half of the label
-WORTH_A_LOOK: Final = 2.25
+THRESHOLD: Final = 2.75  # deviations of the lower half of the label
+WORTH_A_LOOK: Final = 2.0
 LEFT_OUT_FROM: Final = 2.2  # deviations from which a picture does not count as an example of its label in the next pass
 PASSES: Final = 2
 SMALLEST_DEVIATION: Final = 0.02  # of cosine distance; a label of nearly equal pictures is not made of outsiders
@@ -63,7 +63,7 @@ def distances_from_every_label(
         groups: (N,) numbers; pictures with one number are copies or kin.
         neighbours: fewer for labels of fewer than three times as many pictures.
     """
-    unit = unit_rows(features - features.mean(axis=0))
+    unit = unit_rows(features)  # not centred: what all labels share is just what tells an outsider
     names = np.unique(labels)
     examples = np.ones(len(labels), dtype=np.bool_)
     deviations = np.zeros((len(labels), len(names)))
