@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "train": "imgkit.cli.train",
     "predict": "imgkit.cli.predict",
     "status": "imgkit.cli.status",
+    "remove": "imgkit.cli.remove",
     "doctor": "imgkit.cli.doctor",
     "demo": "imgkit.cli.demo",
 }

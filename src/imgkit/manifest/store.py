@@ -265,6 +265,17 @@ class Manifest:
                 ),
             )
 
+    def remove_images(self, image_ids: Iterable[str]) -> None:
+        """Forget pictures with their items, findings and judgements; no candidate may still refer to them.
+
+        What people decided about them stays in the log.
+        """
+        keys = [(image_id,) for image_id in image_ids]
+        with self._db.write() as db:
+            for table in ("item", "finding", "judgement"):
+                db.executemany(f"DELETE FROM {table} WHERE image_id=?", keys)
+            db.executemany("DELETE FROM image WHERE id=?", keys)
+
     def images(self) -> dict[str, Image]:
         """Return every picture by id."""
         return {row["id"]: rows.image_from(row) for row in self._db.read("SELECT * FROM image ORDER BY id")}

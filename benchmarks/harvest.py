@@ -1,0 +1,186 @@
+"""Pictures per second of imgkit and of icrawler on the same loopback server with the same pictures, in one run.
+
+    python benchmarks/harvest.py --pictures 2000
+
+The server runs in a process of its own and holds its pictures in memory: drawn JPEGs of 640 x 480 px, each with bytes
+of its own, on eight loopback addresses. imgkit does everything it always does: the address guard, robots.txt, two
+connections a host, decoding in workers, metadata stripped, originals and 500 px pictures written, the manifest kept.
+icrawler downloads with its UrlListCrawler and 16 threads and writes the files as they come. img2dataset takes part
+where it is installed. RSS is that of the main process.
+"""
+
+import argparse
+import asyncio
+import csv
+import importlib.util
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HOSTS = 8
+SIZE = 500
+DRAWINGS = 60
+
+
+def main() -> None:
+    """Run every tool once per round and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pictures", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tools", default="imgkit,icrawler,img2dataset")
+    parser.add_argument("--tool", help=argparse.SUPPRESS)
+    parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.tool:
+        TOOLS[options.tool](options.place)
+        return
+    tools = [name for name in options.tools.split(",") if name == "imgkit" or importlib.util.find_spec(name)]
+    place = Path(tempfile.mkdtemp(prefix="imgkit-bench-"))
+    ready: multiprocessing.Queue[list[str]] = multiprocessing.Queue()
+    server = multiprocessing.Process(target=serve, args=(options.pictures, ready), daemon=True)
+    server.start()
+    try:
+        write_lists(place, ready.get(timeout=120))
+        print(f"{options.pictures} pictures, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+        print(f"{'tool':<12} {'round':>5} {'kept':>6} {'seconds':>8} {'pictures/s':>10} {'cpu s':>7} {'RSS MiB':>8}")
+        for round_ in range(1, options.rounds + 1):
+            for tool in tools:
+                measure(tool, round_, place)
+    finally:
+        server.terminate()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def measure(tool: str, round_: int, place: Path) -> None:
+    """Run one tool in a process of its own and print its line."""
+    for name in ("data", "icrawler", "img2dataset"):
+        shutil.rmtree(place / name, ignore_errors=True)
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(
+        [sys.executable, __file__, "--tool", tool, "--place", str(place)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode:
+        print(f"{tool} failed:\n{done.stderr[-2000:]}")
+        return
+    facts = json.loads(done.stdout.splitlines()[-1])
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    print(
+        f"{tool:<12} {round_:>5} {facts['kept']:>6} {seconds:>8.1f} {facts['kept'] / seconds:>10.1f} {cpu:>7.1f} "
+        f"{facts['rss_mib']:>8.0f}",
+        flush=True,
+    )
+
+
+# the tools
+
+
+def run_imgkit(place: Path) -> None:
+    """Harvest the list with imgkit."""
+    from imgkit.harvest.collect import harvest
+    from imgkit.harvest.config import HarvestConfig
+    from imgkit.manifest import Query
+
+    query = Query(label="all", name="all", text=str(place / "list.csv"), providers=("urls",))
+    config = HarvestConfig(data=place / "data", per_label=10**6, size=SIZE, allow_private_hosts=("127.0.0.0/8",))
+    report = harvest([query], config, environ={})
+    tell(report.total.kept)
+
+
+def run_icrawler(place: Path) -> None:
+    """Download the list with icrawler."""
+    import logging
+
+    from icrawler.builtin import UrlListCrawler
+
+    root = place / "icrawler"
+    crawler = UrlListCrawler(downloader_threads=16, storage={"root_dir": str(root)}, log_level=logging.CRITICAL)
+    crawler.crawl(str(place / "list.txt"))
+    tell(sum(1 for _ in root.iterdir()))
+
+
+def run_img2dataset(place: Path) -> None:
+    """Download and shrink the list with img2dataset."""
+    from img2dataset import download
+
+    folder = place / "img2dataset"
+    download(
+        url_list=str(place / "list.txt"),
+        output_folder=str(folder),
+        processes_count=2,
+        thread_count=16,
+        image_size=SIZE,
+        resize_mode="keep_ratio_largest",
+        resize_only_if_bigger=True,
+    )
+    tell(sum(1 for _ in folder.glob("*/*.jpg")))
+
+
+TOOLS = {"imgkit": run_imgkit, "icrawler": run_icrawler, "img2dataset": run_img2dataset}
+
+
+def tell(kept: int) -> None:
+    """Print the result of a tool as JSON, on the last line of its output."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
+    print(json.dumps({"kept": kept, "rss_mib": peak}))
+
+
+# the server
+
+
+def write_lists(place: Path, urls: list[str]) -> None:
+    """Write the addresses as a CSV for imgkit and as lines for the others."""
+    with (place / "list.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["url"], *([url] for url in urls)])
+    (place / "list.txt").write_text("".join(f"{url}\n" for url in urls))
+
+
+def serve(pictures: int, ready: "multiprocessing.Queue[list[str]]") -> None:
+    """Serve the pictures until the process is ended."""
+    from imgkit.demo.drawing import Drawings
+    from imgkit.demo.world import Drawing
+
+    drawings = Drawings()
+    bodies = [drawings.bytes_of(Drawing(subject="coral_snake", seed=seed)) for seed in range(min(pictures, DRAWINGS))]
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                path = request.split(b" ", 2)[1]
+                if not path.startswith(b"/p/"):
+                    writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                    continue
+                number = int(path[3:].split(b".")[0])
+                body, comment = bodies[number % len(bodies)], b"%d" % number
+                # a comment segment behind the start of the JPEG makes its bytes its own
+                body = body[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + body[2:]
+                head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(body)
+                writer.write(head + body)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    async def run() -> None:
+        origins = []
+        for number in range(HOSTS):
+            server = await asyncio.start_server(answer, f"127.0.0.{number + 2}", 0)
+            origins.append("http://{}:{}".format(*server.sockets[0].getsockname()))
+        ready.put([f"{origins[number % HOSTS]}/p/{number}.jpg" for number in range(pictures)])
+        await asyncio.Event().wait()
+
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    main()
