@@ -25,10 +25,19 @@ from rich.text import Text
 
 from imgkit.errors import ImgkitError
 
-out = Console(highlight=False, soft_wrap=True)
+PIPE_COLUMNS = 160  # into a file or a pipe a table is not folded at the width of a terminal that is not there
+
+
+def _console(*, stderr: bool) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PIPE_COLUMNS
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=width)
+
+
+out = _console(stderr=False)
 """Results go to stdout."""
 
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+err = _console(stderr=True)
 """Everything else goes to stderr."""
 
 

@@ -9,7 +9,7 @@ import typer
 
 from imgkit.cli import console
 from imgkit.cli.curate import show_report as show_curate
-from imgkit.cli.harvest import show_plan
+from imgkit.cli.harvest import show_cost
 from imgkit.cli.harvest import show_report as show_harvest
 from imgkit.cli.train import show_report as show_train
 
@@ -39,7 +39,7 @@ def demo(
             seed=seed,
             device=device,
             progress=progress,
-            on_plan=shown(progress, partial(show_plan, as_json=False)),
+            on_plan=shown(progress, show_cost),
             on_harvest=shown(progress, partial(show_harvest, as_json=False)),
             on_curate=shown(progress, partial(show_curate, data=data, dry_run=False)),
             on_train=shown(progress, show_train),

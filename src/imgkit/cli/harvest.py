@@ -118,8 +118,16 @@ def show_plan(plan: "Plan", *, as_json: bool) -> None:
             for row in plan.rows
         ],
     )
+    show_cost(plan)
+    console.out.print("Nobody was asked and nothing was written.")
+
+
+def show_cost(plan: "Plan") -> None:
+    """Print what the searches of a plan cost at each provider."""
+    from imgkit.cli import console
+
     console.table(
-        "Cost",
+        "Plan: cost of the searches",
         ["provider", "queries", "calls", "pauses (s)", "limit"],
         [
             [
@@ -132,7 +140,6 @@ def show_plan(plan: "Plan", *, as_json: bool) -> None:
             for one in plan.totals
         ],
     )
-    console.out.print("Nobody was asked and nothing was written.")
 
 
 def _most(calls: int | None) -> object:
@@ -140,7 +147,6 @@ def _most(calls: int | None) -> object:
 
 
 def show_report(report: "HarvestReport", *, as_json: bool) -> None:
-    """Print what a harvest ended with."""
     """Print the yield of every label and provider, the reasons, and what to do next."""
     from imgkit.cli import console
 
