@@ -14,7 +14,7 @@ from imgkit.demo.world import Drawing, Host, Kind, Picture, World
 
 HOST_NAMES: Final = ("photos", "archive", "garden", "herpetology", "trails", "museum", "fieldnotes", "wetlands")
 
-GOOD_PER_LABEL: Final = 110
+GOOD_PER_LABEL: Final = 140
 WRONG_PER_LABEL: Final = 11
 OFFTOPIC_PER_LABEL: Final = 7  # each of another subject
 EXACT_COPIES_PER_LABEL: Final = 10

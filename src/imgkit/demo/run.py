@@ -108,7 +108,8 @@ def run_demo(
     on_harvest(harvested)
     laps["harvest"] = time.monotonic() - began
     began = time.monotonic()
-    curated = curate(CurateConfig(data=data, weights="packaged", device=device), progress=progress)
+    wanted = CurateConfig(data=data, weights="packaged", device=device, allow=("drawings",))  # all of them are drawn
+    curated = curate(wanted, progress=progress)
     on_curate(curated)
     laps["curate"] = time.monotonic() - began
     began = time.monotonic()
