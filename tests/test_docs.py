@@ -41,7 +41,7 @@ def test_the_changelog_knows_the_version():
     assert "## Unreleased" in text or f"## {__version__}" in text
 
 
-@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")) + [ROOT / "README.md"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"], ids=lambda page: page.name)
 def test_a_link_in_the_documentation_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8"))
 

