@@ -81,6 +81,16 @@ def _about_labels(report: TrainReport) -> Iterator[Advice]:
             f"{worst.label} reaches F1 {100 * worst.f1:.0f} on {worst.support} test pictures. More and cleaner "
             "pictures of these labels help most.",
         )
+    learning = report.learning
+    if learning is not None and learning.rising:
+        names = f", most of all of {' and '.join(learning.wanting[:2])}" if learning.wanting else ""
+        yield Advice(
+            "note",
+            f"More pictures will help{names}.",
+            f"The second half of the pictures raised the accuracy by {100 * learning.gain.value:.1f} points (95 % "
+            f"interval {100 * learning.gain.low:.1f} to {100 * learning.gain.high:.1f}).",
+            "imgkit harvest --per-label 200",
+        )
     judged = report.probe.count
     if report.label_issues > DOUBTED_SHARE * judged:
         yield Advice(

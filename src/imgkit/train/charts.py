@@ -56,7 +56,9 @@ def line_chart(
             parts.append(f'<circle cx="{x(only_x):.1f}" cy="{y(only_y):.1f}" r="4" fill="var(--{line.tone})"/>')
         path = " ".join(f"{x(px):.1f},{y(py):.1f}" for px, py in line.points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="var(--{line.tone})" stroke-width="2"{dash}/>')
-    legend = "".join(f'<span><i style="background:var(--{line.tone})"></i>{escape(line.name)}</span>' for line in lines)
+    legend = "".join(
+        f'<span><i style="background:var(--{line.tone})"></i>{escape(line.name)}</span>' for line in lines if line.name
+    )
     return _figure(parts, f"{up} by {across}", legend)
 
 

@@ -4,6 +4,7 @@ A checkpoint is a safetensors file and, written after it, a JSON file with its S
 not count. Nothing is ever unpickled.
 """
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Mapping
@@ -75,6 +76,8 @@ def clear(folder: Path) -> None:
     """Remove the checkpoints of a run that is finished."""
     for path in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:
         path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # not there, or somebody put something else into it
+        folder.rmdir()
 
 
 def _newest_first(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from imgkit.train.calibrate import fit_temperature, softmax
 from imgkit.train.contest import PROBE
 from imgkit.train.familiar import Familiar, fit_familiar
 from imgkit.train.fit import EpochRow, Fit
+from imgkit.train.learning import learning_curve
 from imgkit.train.metrics import Answers, score
 from imgkit.train.model import cool, head_of, set_head, with_head
 from imgkit.train.picture import Picture
@@ -31,9 +32,18 @@ def probe(work: Work) -> Probed:
     judged = out_of_fold(
         features, pictures, work.labels, strength=strength, folds=work.config.folds, seed=work.config.seed
     )
+    learning = learning_curve(
+        features,
+        pictures,
+        work.labels,
+        judged.answers,
+        strength=strength,
+        folds=work.config.folds,
+        seed=work.config.seed,
+    )
     training, training_features = work.part("train")
     start, _ = fit_head(training_features, training, strength=strength)
-    return Probed(head=head, start=start, judged=judged, scores=score(judged.answers, work.labels))
+    return Probed(head=head, start=start, judged=judged, scores=score(judged.answers, work.labels), learning=learning)
 
 
 def probe_alone(work: Work, probed: Probed) -> Chosen:

@@ -61,18 +61,42 @@ def out_of_fold(
         seed: of the parts.
     """
     numbers = grouped_folds(_labels(pictures), _groups(pictures), k=folds, seed=seed)
-    logits = np.full((len(pictures), len(labels)), UNSEEN_LOGIT)
-    for fold in np.unique(numbers):
-        held = numbers == fold
-        rest = [picture for picture, out in zip(pictures, held, strict=True) if not out]
-        if len(set(_labels(rest))) < 2:
-            continue  # all of a label's pictures are copies of one another and in this fold: nothing to compare with
-        probe = fit_probe(features[~held], _labels(rest), strength=strength)
-        logits[np.ix_(held, _columns(probe, labels))] = probe.logits(features[held])
+    logits = held_out_logits(features, pictures, labels, numbers, strength=strength)
     targets, groups = numbers_of(pictures, labels), group_numbers(pictures)
     calibration = fit_temperature(logits, targets, groups)
     answers = Answers(probabilities=softmax(logits / calibration.temperature), targets=targets, groups=groups)
     return OutOfFold(answers=answers, calibration=calibration, strength=strength)
+
+
+def held_out_logits(
+    features: Features,
+    pictures: Sequence[Picture],
+    labels: Sequence[str],
+    folds: Ints,
+    *,
+    strength: float,
+    used: NDArray[np.bool_] | None = None,
+) -> Floats:
+    """Return (N, K) logits: of each picture by the probe of the other folds.
+
+    Args:
+        features: (N, D).
+        pictures: N pictures.
+        labels: K labels in the order of the outputs.
+        folds: (N,) the fold of each picture.
+        strength: inverse regularisation.
+        used: (N,) the pictures that may be learned from; None: all.
+    """
+    logits = np.full((len(pictures), len(labels)), UNSEEN_LOGIT)
+    for fold in np.unique(folds):
+        held = folds == fold
+        learned = ~held if used is None else ~held & used
+        rest = [picture for picture, taken in zip(pictures, learned, strict=True) if taken]
+        if len(set(_labels(rest))) < 2:
+            continue  # all of a label's pictures are copies of one another and in this fold: nothing to compare with
+        probe = fit_probe(features[learned], _labels(rest), strength=strength)
+        logits[np.ix_(held, _columns(probe, labels))] = probe.logits(features[held])
+    return logits
 
 
 def label_issues(answers: Answers, pictures: Sequence[Picture], labels: Sequence[str]) -> list[LabelIssue]:

@@ -95,6 +95,7 @@ def render(page: Page) -> str:
         issues=page.issues[:SHOWN_ISSUES],
         matrix=len(report.labels) <= LARGEST_MATRIX,
         curves=curves(report),
+        learning=learning_chart(report),
         reliability=charts.reliability(reliability_bins(page.evaluated.answers)),
         confidence=charts.histogram(confidence_bins(page.evaluated.answers), across="confidence"),
         version=imgkit.__version__,
@@ -145,6 +146,24 @@ def curves(report: TrainReport) -> list[tuple[str, Markup]]:
         ("Loss", charts.line_chart(loss_lines, across="epoch", up="nats", low=0.0)),
         ("Learning rate", charts.line_chart(rate, across="epoch", up="× 10⁻⁵", low=0.0)),
     ]
+
+
+def learning_chart(report: TrainReport) -> Markup | None:
+    """Return the learning curve of the probe, with its interval."""
+    if report.learning is None:
+        return None
+    points = report.learning.points
+    lines = [
+        charts.Line(name="accuracy", points=[(each.pictures, each.accuracy.value) for each in points], tone="keep"),
+        charts.Line(
+            name="95 % interval",
+            points=[(each.pictures, each.accuracy.low) for each in points],
+            tone="soft",
+            dashed=True,
+        ),
+        charts.Line(name="", points=[(each.pictures, each.accuracy.high) for each in points], tone="soft", dashed=True),
+    ]
+    return charts.line_chart(lines, across="pictures to learn from", up="accuracy")
 
 
 def reliability_bins(answers: Answers) -> list[tuple[float, float, int]]:

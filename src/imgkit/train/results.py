@@ -7,6 +7,7 @@ from pathlib import Path
 from imgkit.train.calibrate import Calibration
 from imgkit.train.fit import EpochRow
 from imgkit.train.judge import Judgement
+from imgkit.train.learning import Learning
 from imgkit.train.metrics import Scores
 from imgkit.train.plan import Plan
 
@@ -29,7 +30,7 @@ class TrainReport:
     ``picked`` says what the model is: "linear probe", "epoch 7", "average at epoch 7" or a soup. ``validation`` holds
     its scores on the pictures that ``validated_on`` names; ``test`` those on pictures that nothing was chosen by, and
     ``test_without_crossing`` the same without near-duplicates of training pictures, where a given split tears groups
-    apart. ``probe_test`` is the linear probe on the test pictures.
+    apart. ``probe_test`` is the linear probe on the test pictures; ``learning`` says whether more pictures would help.
     """
 
     run: Path
@@ -47,6 +48,7 @@ class TrainReport:
     tuning: Tuning | None
     calibration: Calibration
     label_issues: int
+    learning: Learning | None
     data_digest: str
     seconds: Mapping[str, float]
     notes: tuple[str, ...]

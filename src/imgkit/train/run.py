@@ -233,6 +233,7 @@ def _report(
         probe_test=score(answers, work.labels),
         tuning=chosen.tuning,
         calibration=chosen.calibration,
+        learning=probed.learning,
         label_issues=int((~probed.judged.answers.right).sum()),
         data_digest=data_digest(work.splits.pictures, work.found.root),
         seconds=dict(seconds),

@@ -11,6 +11,7 @@ from imgkit.train.calibrate import Calibration
 from imgkit.train.config import TrainConfig
 from imgkit.train.familiar import Familiar
 from imgkit.train.folder import Scan
+from imgkit.train.learning import Learning
 from imgkit.train.metrics import Scores
 from imgkit.train.model import Head
 from imgkit.train.picture import Picture, Split
@@ -56,6 +57,7 @@ class Probed:
     start: Head
     judged: OutOfFold
     scores: Scores
+    learning: Learning | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
