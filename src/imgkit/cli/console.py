@@ -8,22 +8,16 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
 from rich.text import Text
 
 from imgkit.errors import ImgkitError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 PIPE_COLUMNS = 160  # into a file or a pipe a table is not folded at the width of a terminal that is not there
 
@@ -61,6 +55,15 @@ class ConsoleProgress:
         if not self._console.is_terminal:
             self._console.print(f"{title} ({total:,})" if total else title, markup=False)
             return
+        from rich.progress import (  # here, since the help page needs none of it
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -142,6 +145,8 @@ def _sigterm_as_exception() -> Iterator[None]:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, total: bool = False) -> None:
     """Print a table to stdout: the first column left, numbers right, the last row set off if ``total``."""
+    from rich.table import Table
+
     drawn = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = index > 0 and all(isinstance(row[index], int | float) or row[index] == "" for row in rows)
