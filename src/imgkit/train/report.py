@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 import imgkit
 from imgkit.files import write_text
@@ -81,6 +81,7 @@ def render(page: Page) -> str:
         "thumbnail": thumbnail,
         "file": lambda picture: picture.name_in(page.found.root),
         "address": web_address,
+        "name": lambda label: escape(label).replace("_", Markup("_<wbr>")),
     }
     report = page.report
     text: str = environment.get_template("report.html.jinja").render(
