@@ -1,19 +1,24 @@
 """The audit's interval is exact, its looks are fixed, and known bad pictures test the reviewer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import hypergeom
 
 from imgkit.curate.audit import (
+    answers_of,
     draw,
     estimate,
     hypergeometric_counts,
+    in_words,
     last_look,
+    latest,
     looks,
     noise_left,
     unseen_noise,
 )
-from imgkit.manifest import Audit, Question
+from imgkit.manifest import Audit, Question, ReviewAction, ReviewLog
 
 SETS = 2000
 
@@ -172,3 +177,44 @@ def test_a_reviewer_who_misses_every_trial_gets_no_correction_that_hides_it():
     said = estimate(audit, answers_to(audit, 104))
 
     assert (said.sensitivity, said.corrected) == (0.0, None)
+
+
+def answer(key, name, said, **values):
+    return ReviewAction(
+        key=key,
+        reviewer="ada",
+        mode="audit",
+        kind="answer",
+        label="coral",
+        image_id=name,
+        answer=said,
+        audit=1,
+        **values,
+    )
+
+
+def undo(key, target):
+    return ReviewAction(key=key, reviewer="ada", mode="audit", kind="undo", undoes=target)
+
+
+def test_an_answer_counts_until_it_is_taken_back_and_again_when_that_is_taken_back():
+    log = [answer("k.1", "a", "keep"), answer("k.2", "b", "reject"), undo("k.3", "k.2")]
+
+    assert answers_of(log, 1) == {("coral", "a"): "keep"}
+    assert answers_of([*log, undo("k.4", "k.3")], 1) == {("coral", "a"): "keep", ("coral", "b"): "reject"}
+    assert answers_of(log, 2) == {}
+
+
+def test_a_folder_without_an_audit_has_no_estimate(manifest):
+    assert latest(manifest) is None
+
+
+def test_the_newest_audit_of_a_folder_in_words(manifest):
+    log = ReviewLog(manifest)
+    audit = audit_of(100, kept=900, unseen=600)
+    number = log.put_audit(audit)
+    for n, question in enumerate(audit.questions):
+        said = answer(f"k.{n}", question.image_id, "reject" if n < 3 else "keep")
+        log.append(replace(said, audit=number), [])
+
+    assert in_words(latest(manifest)) == "1.7 % (0.2 to 5.0 %)"

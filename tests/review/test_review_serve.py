@@ -1,5 +1,6 @@
 """Who gets to the page: a token kept for its owner, a port, one review at a time; and the pictures that leave."""
 
+import gzip
 import io
 import json
 import os
@@ -239,7 +240,18 @@ def test_the_page_is_small_and_asks_nobody_else():
     text = {name: body.decode() for name, body in files.items()}
     strangers = [name for name, body in text.items() if "://" in body.replace("http://www.w3.org/2000/svg", "")]
     assert strangers == []
-    assert sum(map(len, files.values())) < 100_000
+    assert sum(len(gzip.compress(body)) for body in files.values()) < 100_000
+
+
+def test_the_page_s_files_travel_packed(server):
+    _, _, page = server.ask("GET", "/")
+    script = "/static/" + page.split(b"/static/")[1].split(b'"')[0].decode().split("/")[0] + "/main.js"
+
+    _, headers, packed = server.ask("GET", script, headers=server.headers(**{"Accept-Encoding": "gzip"}))
+    _, _, plain = server.ask("GET", script)
+
+    assert {name.lower(): value for name, value in headers.items()}["content-encoding"] == "gzip"
+    assert gzip.decompress(packed) == plain == static_files()["main.js"]
 
 
 def test_the_page_holds_no_script_or_style_that_the_policy_forbids():

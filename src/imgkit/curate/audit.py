@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
 
-from imgkit.manifest.nouns import Audit, Question
+from imgkit.manifest import Audit, Manifest, Question, ReviewAction, ReviewLog
 
 LOOKS: Final = (100, 200, 300, 500, 1000)
 """Answers after which the result may be read. Stopping whenever it happens to look good would bias the interval."""
@@ -128,6 +128,32 @@ def estimate(audit: Audit, answers: Answers) -> Estimate | None:
         trials_found=found,
         corrected=min(1.0, left.value * len(trials) / found) if found else None,
     )
+
+
+def latest(manifest: Manifest) -> Estimate | None:
+    """Return what the newest audit of a data folder says, None before its first look or without one."""
+    log = ReviewLog(manifest)
+    audit = log.last_audit()
+    return estimate(audit, answers_of(log.actions(), audit.id)) if audit else None
+
+
+def answers_of(actions: Sequence[ReviewAction], audit: int) -> Answers:
+    """Return the answers to an audit that are in force: the last one to each question, those taken back left out."""
+    taken_back: set[str] = set()
+    for action in reversed(actions):  # a later undo speaks first, so that an undone undo has no effect
+        if action.kind == "undo" and action.key not in taken_back:
+            taken_back.add(action.undoes)
+    return {
+        (action.label, action.image_id): action.answer
+        for action in actions
+        if action.kind == "answer" and action.audit == audit and action.key not in taken_back
+    }
+
+
+def in_words(found: Estimate) -> str:
+    """Return the noise left with its interval: "1.2 % (0.4 to 3.1 %)"."""
+    share = found.noise_left
+    return f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f} %)"
 
 
 def unseen_noise(*, bad: int, sampled: int, unseen: int) -> Share:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imgkit.curate.audit import Answers, draw, estimate, last_look, looks
+from imgkit.curate.audit import Answers, answers_of, draw, estimate, last_look, looks
 from imgkit.curate.review.ledger import Ledger, Mark
 from imgkit.curate.review.listing import InSet, Key, Listing
 from imgkit.curate.review.wire import Change, MalformedError, Posted
@@ -324,12 +324,7 @@ class Desk:
         return found
 
     def _answers(self, audit: Audit) -> Answers:
-        given: dict[Key, str] = {}
-        for key in self._ledger.done:
-            action = self._ledger.entries[key].action
-            if action.kind == "answer" and action.audit == audit.id:
-                given[action.label, action.image_id] = action.answer
-        return given
+        return answers_of([entry.action for entry in self._ledger.entries.values()], audit.id)
 
     def _question(self, posted: Posted) -> Question:
         audit, key = self._log.last_audit(), self._key(posted.at)

@@ -46,7 +46,8 @@ export function span(seconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-export const number = (value) => value.toLocaleString("en");
+const grouped = new Intl.NumberFormat("en");
+export const number = (value) => grouped.format(value);
 
 /** A share as per cent with a sensible number of digits. */
 export function percent(share) {

@@ -76,11 +76,11 @@ export class App {
   #listen() {
     document.addEventListener("keydown", (event) => this.#key(event));
     this.store.addEventListener("change", ({ detail }) => this.#changed(detail));
-    this.store.addEventListener("outbox", () => this.#sending());
+    this.store.addEventListener("outbox", () => { this.sendingTimer ??= setTimeout(() => { this.sendingTimer = null; this.#sending(); }, 400); });
     this.store.addEventListener("elsewhere", ({ detail }) => toast(`${number(detail.count)} ${detail.count === 1 ? "change" : "changes"} made in another window`));
     this.store.addEventListener("lost", () => toast("This was changed in another window first; the picture shows how it stands", { kind: "error", seconds: 5 }));
     this.store.addEventListener("reload", () => { this.facts.clear(); this.#filters(); this.open(this.mode); });
-    setInterval(() => { this.#sending(); this.#numbers(); }, 1000);
+    setInterval(() => { this.#sending(); this.#numbers(); }, 2000);
   }
 
   theme() {
@@ -110,6 +110,9 @@ export class App {
 
   /** Show this mode's actions; those with a key show it. */
   showActions(actions) {
+    const shown = JSON.stringify(actions);
+    if (shown === this.actionsShown) return;
+    this.actionsShown = shown;
     fill(this.actions, actions.map(({ name, text, kind, off, wide, title, on }) =>
       h(`button.act.${kind}`, { class: wide ? "wide" : "", "data-act": name, disabled: Boolean(off), "aria-pressed": on === undefined ? null : String(on), title: title ?? null, onclick: (event) => this.act(name, event) },
         h("span", {}, text), this.keymap.cap(name) ? cap(this.keymap.cap(name)) : null)));
@@ -220,7 +223,15 @@ export class App {
   }
 
   #later() {
-    this.laterTimer ??= setTimeout(() => { this.laterTimer = null; this.#numbers(); this.#recent(); this.#counts(); }, 60);
+    this.laterTimer ??= setTimeout(() => { this.laterTimer = null; this.#recent(); this.#counts(); }, 25);
+  }
+
+  /** Run after the frame that is being made has been painted; only the last of several counts. */
+  afterPaint(work) {
+    const first = !this.waiting;
+    this.waiting = work;
+    if (!first) return;
+    requestAnimationFrame(() => setTimeout(() => { const last = this.waiting; this.waiting = null; last(); }));
   }
 
   #numbers() {
@@ -239,35 +250,46 @@ export class App {
   }
 
   #counts() {
-    clearTimeout(this.countTimer);
-    this.countTimer = setTimeout(() => {
+    this.countTimer ??= setTimeout(() => {
+      this.countTimer = null;
+      this.#numbers();
       const counts = openCounts(this.store);
       for (const [name, tab] of this.tabs) {
         const count = counts[name] ?? 0;
         tab.lastChild.textContent = count ? number(count) : "";
       }
-    }, 250);
+    }, 300);
   }
 
+  /** The last decisions, newest last; what is there already stays. */
   #recent() {
     const entries = this.store.done.slice(-RECENT).filter(({ row, kind }) => row >= 0 && kind !== "answer");
-    const wanted = entries.map(({ key, row }) => `${key} ${this.store.marks.action[row]}`).join();
-    if (wanted === this.recentShown) return;
-    this.recentShown = wanted;
-    fill(this.recent, entries.map(({ row, mode, count }) => {
-      const { kind, text } = markWords(this.store, row);
-      return h("button.past", { "data-kind": kind, title: text, "aria-label": `${text || "undecided"}: show it again`, onclick: () => this.open(modeOf(mode).view === "single" ? mode : "suspects", { row }) },
-        this.#small(row), count > 1 ? h("span.times", {}, number(count)) : null);
-    }));
+    const there = new Map([...this.recent.children].map((one) => [one.dataset.key, one]));
+    for (const entry of entries) {
+      const button = there.get(entry.key) ?? this.#past(entry);
+      there.delete(entry.key);
+      if (button !== this.recent.lastChild) this.recent.append(button);
+      const { kind, text } = markWords(this.store, entry.row);
+      if (button.dataset.kind === kind) continue;
+      button.dataset.kind = kind;
+      button.title = text;
+      button.setAttribute("aria-label", `${text || "undecided"}: show it again`);
+    }
+    for (const gone of there.values()) gone.remove();
+  }
+
+  #past({ key, row, mode, count }) {
+    const onclick = () => this.open(modeOf(mode).view === "single" ? mode : "suspects", { row });
+    return h("button.past", { "data-key": key, onclick }, this.#small(row), count > 1 ? h("span.times", {}, number(count)) : null);
   }
 
   /** A tiny picture, drawn from the decoded large one where it is still at hand. */
   #small(row) {
-    const image = this.pictures.entries.get(row);
-    if (image?.state !== "ready") return h("img", { src: this.store.listing.thumb(row, 192), alt: "", loading: "lazy", decoding: "async" });
+    const entry = this.pictures.entries.get(row);
+    if (entry?.state !== "ready") return h("img", { src: this.store.listing.thumb(row, 192), alt: "", loading: "lazy", decoding: "async" });
     const side = 72, canvas = h("canvas", { width: side, height: side });
-    const { naturalWidth: w, naturalHeight: hgt } = image.image, part = Math.min(w, hgt);
-    canvas.getContext("2d").drawImage(image.image, (w - part) / 2, (hgt - part) / 2, part, part, 0, 0, side, side);
+    const { naturalWidth: width, naturalHeight: height } = entry.image, part = Math.min(width, height);
+    canvas.getContext("2d").drawImage(entry.image, (width - part) / 2, (height - part) / 2, part, part, 0, 0, side, side);
     return canvas;
   }
 

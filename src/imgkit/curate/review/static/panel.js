@@ -7,6 +7,7 @@ import { get } from "./server.js";
 const KEPT = 600;
 const AHEAD = 16;
 const EXAMPLES = 6;
+const EXAMPLES_MS = 60_000;
 
 const CHECK_NAMES = {
   label: "label", offtopic: "off topic", quality: "quality", near: "copy", exact: "exact copy", conflict: "two labels",
@@ -64,7 +65,7 @@ export class Panel {
     this.store = store;
     this.facts = facts;
     this.row = -1;
-    this.examplesKey = "";
+    this.labelExamples = new Map();
     this.why = h("section.why", { "aria-label": "Why this picture is here" });
     this.likeness = h("section.likeness", { "aria-label": "What it looks like" });
     this.compare = h("section.examples", { "aria-label": "Examples of the labels" });
@@ -111,18 +112,21 @@ export class Panel {
   #nameOf(slug) { return this.store.labels.find(([one]) => one === slug)?.[1] ?? slug; }
 
   #examples(row) {
-    const { listing } = this.store;
-    const labels = [this.store.labelOf(row), listing.suggested[row]].filter((one, n, all) => one >= 0 && all.indexOf(one) === n);
-    const key = labels.join(",");
-    if (key === this.examplesKey && this.compare.childElementCount) return;
-    this.examplesKey = key;
-    fill(this.compare, labels.map((label) => {
-      const rows = examples(this.store, label, row);
-      return rows.length === 0 ? null : [
-        h("h3", {}, `Examples of ${this.store.labelName(label)}`),
-        h("div.thumbs", {}, rows.map((one) => h("img", { src: listing.thumb(one, 192), alt: "", loading: "lazy", decoding: "async" }))),
-      ];
-    }));
+    const labels = [this.store.labelOf(row), this.store.listing.suggested[row]].filter((one, n, all) => one >= 0 && all.indexOf(one) === n);
+    const parts = labels.map((label) => this.#examplesOf(label));
+    if (parts.length === this.compare.children.length && parts.every((part, n) => part === this.compare.children[n])) return;
+    this.compare.replaceChildren(...parts);
+  }
+
+  /** The examples of a label, kept with their decoded pictures for a while. */
+  #examplesOf(label) {
+    const kept = this.labelExamples.get(label);
+    if (kept && performance.now() - kept.at < EXAMPLES_MS) return kept.element;
+    const { listing } = this.store, rows = examples(this.store, label, this.row);
+    const image = (one) => h("img", { src: listing.thumb(one, 192), alt: "", loading: "lazy", decoding: "async" });
+    const element = h("div", { hidden: !rows.length }, h("h3", {}, `Examples of ${this.store.labelName(label)}`), h("div.thumbs", {}, rows.map(image)));
+    this.labelExamples.set(label, { at: performance.now(), element });
+    return element;
   }
 
   #origin(row, facts) {

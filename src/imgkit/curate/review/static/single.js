@@ -72,18 +72,20 @@ export class SingleView {
     announce(any ? "All done here" : "Nothing here");
   }
 
-  /** Everything that may wait until after the frame with the picture. */
+  /** What belongs to the picture at once; the rest may wait until after the frame with the picture. */
   refresh() {
     const row = this.row;
-    this.panel.show(row);
-    if (row >= 0) {
-      this.app.facts.wantAround(this.rows, this.position);
-      const { kind, text } = markWords(this.store, row);
-      this.stage.mark(kind, text);
-      this.#heading(row);
-      this.stage.element.setAttribute("aria-label", this.#spoken(row));
-    }
     this.app.showActions(this.#actions(row));
+    if (row < 0) { this.panel.show(row); return; }
+    const { kind, text } = markWords(this.store, row);
+    this.stage.mark(kind, text);
+    this.#heading(row);
+    this.app.afterPaint(() => {
+      if (this.row !== row) return;
+      this.panel.show(row);
+      this.stage.element.setAttribute("aria-label", this.#spoken(row));
+      this.app.facts.wantAround(this.rows, this.position);
+    });
   }
 
   #settled() {

@@ -57,6 +57,19 @@ export class Store extends EventTarget {
     this.marks.set(row, { action: ACTIONS.indexOf(action), reason, to, unsure });
   }
 
+  /** Take over what the server says, except where it has not heard our last word; returns the rows that differ. */
+  #hear(marks) {
+    const changed = [];
+    for (const mark of marks) {
+      const row = mark[0];
+      if (this.pending.has(row)) continue;
+      const before = JSON.stringify(this.marks.get(row));
+      this.#setMark(mark);
+      if (JSON.stringify(this.marks.get(row)) !== before) changed.push(row);
+    }
+    return changed;
+  }
+
   // reading
 
   labelName(number) { return this.labels[number]?.[1] ?? ""; }
@@ -170,26 +183,20 @@ export class Store extends EventTarget {
   // answers of the server, and what happened in other windows
 
   #answered(reply, sent) {
-    const sure = new Set();
     for (const action of sent) {
       for (const row of this.sentRows.get(action.key) ?? []) {
         const left = (this.pending.get(row) ?? 1) - 1;
-        if (left > 0) this.pending.set(row, left); else { this.pending.delete(row); sure.add(row); }
+        if (left > 0) this.pending.set(row, left); else this.pending.delete(row);
       }
       this.sentRows.delete(action.key);
     }
-    const rows = [];
-    for (const mark of reply.marks) {
-      if (this.pending.has(mark[0])) continue;
-      this.#setMark(mark);
-      rows.push(mark[0]);
-    }
+    const rows = this.#hear(reply.marks);
     const fates = new Map(reply.fates.map(({ key, fate }) => [key, fate]));
     const lost = sent.filter(({ key }) => fates.get(key) === "stale" || fates.get(key) === "refused");
     if (lost.length) this.#tell("lost", { count: lost.length });
     const answers = sent.filter(({ kind }) => kind === "answer" || kind === "undo");
     this.channel?.postMessage("written");
-    this.#tell("change", { rows, fromServer: true });
+    if (rows.length) this.#tell("change", { rows, fromServer: true });
     if (answers.length) this.#tell("answered", {});
     if (lost.length) this.reload();
   }
@@ -211,12 +218,7 @@ export class Store extends EventTarget {
     const own = `${this.outbox.session}.`;
     const foreign = actions.filter(([key]) => !key.startsWith(own));
     for (const row of foreign) this.#foreign(entryFrom(row));
-    const rows = [];
-    for (const mark of marks) {
-      if (this.pending.has(mark[0])) continue;
-      this.#setMark(mark);
-      rows.push(mark[0]);
-    }
+    const rows = this.#hear(marks);
     if (foreign.length) this.#tell("elsewhere", { count: foreign.length });
     if (rows.length) this.#tell("change", { rows, fromServer: true });
   }
