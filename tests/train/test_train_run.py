@@ -11,6 +11,7 @@ from drawing import draw_labels
 
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.train.config import TrainConfig
+from imgkit.train.evaluate import evaluate_folder
 from imgkit.train.predict import as_csv, as_jsonl, find_files, predict
 from imgkit.train.run import train
 
@@ -85,6 +86,7 @@ def test_every_file_of_the_run_is_there(finished):
         "config.json",
         "familiar.safetensors",
         "model.safetensors",
+        "trained-on.txt",
     ]
 
 
@@ -274,3 +276,46 @@ def test_a_setting_that_cannot_work_is_refused_in_one_sentence(pictures, tmp_pat
         train(replace(config, **changes))
 
     assert not list((tmp_path / "runs").glob("*/config.json"))
+
+
+def test_evaluate_leaves_out_what_the_model_has_learned_from_and_agrees_with_the_test(finished, pictures, tmp_path):
+    report, _, _ = finished
+
+    found = evaluate_folder(report.run, pictures, cache=tmp_path, device="cpu")
+
+    assert found.scores == report.test
+    assert found.trained_on == report.plan.count("train") + report.plan.count("val")
+    assert found.left_out == 1
+
+
+def test_evaluate_matches_labels_by_name_when_one_is_missing(finished, tmp_path):
+    report, _, _ = finished
+    other = draw_labels(tmp_path / "other", per_label=30, labels=("king",))
+    for number in range(24):
+        (other / "king" / f"{number:03}.png").unlink()
+
+    found = evaluate_folder(report.model, other, cache=tmp_path / "cache", device="cpu")
+
+    assert found.scores.count == 6
+    assert found.scores.accuracy.value == 1.0
+    assert found.absent == (HOSTILE, "coral")
+
+
+def test_evaluate_refuses_a_label_that_the_model_does_not_know(finished, tmp_path):
+    report, _, _ = finished
+    other = draw_labels(tmp_path / "other", per_label=2, labels=("king", "milk"))
+
+    with pytest.raises(UsageError, match="does not know the label milk"):
+        evaluate_folder(report.model, other, cache=tmp_path / "cache", device="cpu")
+
+
+def test_evaluate_refuses_to_score_a_model_on_its_own_training_pictures(finished, pictures, tmp_path):
+    report, _, _ = finished
+    learned = [row for row in rows_of(report.run / "split.csv") if row["split"] == "train"][:5]
+    for row in learned:
+        target = tmp_path / "learned" / row["label"] / row["file_name"].rsplit("/", 1)[-1]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(pictures / row["file_name"], target)
+
+    with pytest.raises(UsageError, match="has learned from all 5 of them"):
+        evaluate_folder(report.model, tmp_path / "learned", cache=tmp_path / "cache", device="cpu")

@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "curate": "imgkit.cli.curate",
     "train": "imgkit.cli.train",
     "predict": "imgkit.cli.predict",
+    "evaluate": "imgkit.cli.evaluate",
     "status": "imgkit.cli.status",
     "remove": "imgkit.cli.remove",
     "doctor": "imgkit.cli.doctor",

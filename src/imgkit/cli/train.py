@@ -11,6 +11,7 @@ from imgkit.train.config import MONITORS, Monitor, TrainConfig
 
 if TYPE_CHECKING:
     from imgkit.train.intervals import Interval
+    from imgkit.train.metrics import Scores
     from imgkit.train.results import TrainReport
 
 SHOWN_LABELS = 15  # rows of the label table; all are in the report
@@ -122,24 +123,15 @@ def show_report(report: "TrainReport") -> None:
     """Print what was compared, the labels, the verdict, and where the results are."""
     majority = f"{100 * report.plan.majority:.1f}"
     rows: list[list[object]] = [["always the largest label", "test", majority, ""]]
-    rows.append(["linear probe", "out-of-fold", _span(report.probe.accuracy), _span(report.probe.macro_f1)])
+    rows.append(["linear probe", "out-of-fold", span(report.probe.accuracy), span(report.probe.macro_f1)])
     if report.picked != "linear probe":
-        rows.append(["linear probe", "test", _span(report.probe_test.accuracy), _span(report.probe_test.macro_f1)])
-        rows.append([report.picked, "val", _span(report.validation.accuracy), _span(report.validation.macro_f1)])
-    rows.append([report.picked, "test", _span(report.test.accuracy), _span(report.test.macro_f1)])
+        rows.append(["linear probe", "test", span(report.probe_test.accuracy), span(report.probe_test.macro_f1)])
+        rows.append([report.picked, "val", span(report.validation.accuracy), span(report.validation.macro_f1)])
+    rows.append([report.picked, "test", span(report.test.accuracy), span(report.test.macro_f1)])
     console.table(
         "Compared, in % with 95 % intervals", ["model", "judged on", "accuracy", "macro-F1"], rows, total=True
     )
-    weakest = sorted(report.test.per_label, key=lambda each: (each.f1, -each.support))[:SHOWN_LABELS]
-    title = "Labels on the test pictures, weakest first"
-    console.table(
-        title if len(weakest) == len(report.test.per_label) else f"{title} ({len(weakest)} of {len(report.labels)})",
-        ["label", "pictures", "F1", "recall", "precision"],
-        [
-            [each.label, each.support, f"{100 * each.f1:.1f}", _span(each.recall), _span(each.precision)]
-            for each in weakest
-        ],
-    )
+    print_labels(report.test)
     console.out.print(report.verdict(), markup=False)
     console.out.print(f"Report: {report.run / 'report.html'}", markup=False)
     console.out.print(f"Model:  {report.model}", markup=False)
@@ -148,5 +140,20 @@ def show_report(report: "TrainReport") -> None:
     console.out.print(f"Next:   imgkit predict {report.model} PICTURES", markup=False)
 
 
-def _span(interval: "Interval") -> str:
+def print_labels(scores: "Scores") -> None:
+    """Print the scores of the weakest labels."""
+    weakest = sorted(scores.per_label, key=lambda each: (each.f1, -each.support))[:SHOWN_LABELS]
+    title = "Labels, weakest first, in %"
+    console.table(
+        title if len(weakest) == len(scores.per_label) else f"{title} ({len(weakest)} of {len(scores.per_label)})",
+        ["label", "pictures", "F1", "recall", "precision"],
+        [
+            [each.label, each.support, f"{100 * each.f1:.1f}", span(each.recall), span(each.precision)]
+            for each in weakest
+        ],
+    )
+
+
+def span(interval: "Interval") -> str:
+    """Return a share and its interval in percent."""
     return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"

@@ -2,14 +2,16 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from imgkit.errors import IntegrityError
-from imgkit.progress import Progress
-from imgkit.train.classifier import Classifier
+from imgkit.errors import IntegrityError, UsageError
+from imgkit.progress import Progress, Silent
+from imgkit.train.classifier import Classifier, load_classifier
+from imgkit.train.folder import scan
 from imgkit.train.metrics import Answers, Floats, Scores, score
-from imgkit.train.picture import Picture
+from imgkit.train.picture import Picture, Split
 from imgkit.train.probing import group_numbers, numbers_of
 from imgkit.vision.decode import UnreadablePictureError
 
@@ -74,4 +76,85 @@ def evaluate(classifier: Classifier, pictures: Sequence[Picture], *, progress: P
         answers=answers,
         scores=score(answers, labels),
         unknown=unknown,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluateReport:
+    """The scores of a model on a folder that it was not trained on.
+
+    ``trained_on`` counts the pictures that were left out because the model has learned from the same bytes;
+    ``left_out`` those that are no pictures; ``absent`` are labels of the model without a picture here.
+    """
+
+    model: Path
+    data: Path
+    scores: Scores
+    unknown: int
+    trained_on: int
+    left_out: int
+    absent: tuple[str, ...]
+    predictions: Evaluated
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as JSON-ready values, without the single predictions."""
+        return {
+            "model": str(self.model),
+            "data": str(self.data),
+            "scores": self.scores.as_json(),
+            "unknown": self.unknown,
+            "trained_on": self.trained_on,
+            "left_out": self.left_out,
+            "absent": list(self.absent),
+        }
+
+
+def evaluate_folder(
+    model: Path,
+    data: Path,
+    *,
+    cache: Path,
+    split: Split | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> EvaluateReport:
+    """Score a model on a folder of labelled pictures; labels are matched by name, whatever their order.
+
+    Args:
+        model: a model folder, or the folder of a run.
+        data: label folders, train/val/test folders, or a CSV.
+        cache: folder for what was seen of each file.
+        split: score the pictures of this split only, where the folder names splits.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        progress: told of each picture.
+
+    Raises:
+        UsageError: a label that the model does not know, or no picture left that it has not learned from.
+    """
+    progress = progress or Silent()
+    classifier = load_classifier(model, device=device)
+    found = scan(data, cache=cache, progress=progress, fewest_labels=1)
+    strange = sorted(set(found.labels) - set(classifier.about.labels))
+    if strange:
+        raise UsageError(
+            f"the model does not know the label {strange[0]}"
+            + (f" (nor {len(strange) - 1} others)" if len(strange) > 1 else "")
+            + f". Nothing was scored. It knows {', '.join(classifier.about.labels[:8])}: rename or remove the folder."
+        )
+    wanted = [picture for picture in found.pictures if split in (None, picture.split)]
+    new = [picture for picture in wanted if picture.sha256 not in classifier.about.trained_on]
+    if not new:
+        why = f"the model has learned from all {len(wanted)} of them" if wanted else f"none is in the split {split}"
+        raise UsageError(f"no picture of {data} can be scored: {why}. Nothing was scored. Give other pictures.")
+    evaluated = evaluate(classifier, new, progress=progress, title="scoring")
+    present = {picture.label for picture in new}
+    return EvaluateReport(
+        model=model,
+        data=data,
+        scores=evaluated.scores,
+        unknown=evaluated.unknown,
+        trained_on=len(wanted) - len(new),
+        left_out=len(found.quarantine),
+        absent=tuple(label for label in classifier.about.labels if label not in present),
+        predictions=evaluated,
     )

@@ -41,14 +41,14 @@ class _File:
     page_url: str = ""
 
 
-def scan(data: Path, *, cache: Path, progress: Progress) -> Scan:
+def scan(data: Path, *, cache: Path, progress: Progress, fewest_labels: int = 2) -> Scan:
     """Find and look at every picture of ``data``: label folders, train/val/test folders, or a CSV.
 
     A ``metadata.csv`` in the folder adds label, split, group and page; where it is silent, folder names count.
 
     Raises:
-        UsageError: there is nothing to train on: no such folder, no picture, one label only, or a label whose files
-            are all unreadable.
+        UsageError: there is nothing to work on: no such folder, no picture, fewer labels than ``fewest_labels``, or a
+            label whose files are all unreadable.
     """
     root, layout, files, missing = _find(data.absolute())
     prints = fingerprint([file.path for file in files], cache=cache, progress=progress)
@@ -70,7 +70,12 @@ def scan(data: Path, *, cache: Path, progress: Progress) -> Scan:
         for (file, each), group in zip(good, groups, strict=True)
     )
     labels = tuple(sorted({file.label for file in files} | _empty_folders(root, layout)))
-    _refuse_untrainable(data, labels, pictures, quarantine)
+    _refuse_unusable(data, labels, pictures, quarantine)
+    if len(labels) < fewest_labels:
+        raise UsageError(
+            f"{data} holds one label only ({labels[0]}); a classifier needs at least two. Nothing was changed. "
+            "Give the folder above, with one folder of pictures for each label."
+        )
     return Scan(
         root=root,
         layout=layout,
@@ -174,7 +179,7 @@ def _group_names(files: Sequence[_File], prints: Sequence[Fingerprint]) -> list[
     return [file.group or given.get(group, group) for file, group in zip(files, computed, strict=True)]
 
 
-def _refuse_untrainable(
+def _refuse_unusable(
     data: Path, labels: Sequence[str], pictures: Sequence[Picture], quarantine: Sequence[Quarantined]
 ) -> None:
     if not pictures:
@@ -188,9 +193,4 @@ def _refuse_untrainable(
         raise UsageError(
             f"no usable picture for {', '.join(empty[:5])} in {data}: the folder is empty, or all its files are "
             "unreadable or lie under another label too. Nothing was changed. Add pictures, or remove the folder."
-        )
-    if len(labels) < 2:
-        raise UsageError(
-            f"{data} holds one label only ({labels[0]}); a classifier needs at least two. Nothing was changed. "
-            "Give the folder above, with one folder of pictures for each label."
         )

@@ -21,6 +21,7 @@ from imgkit.train.familiar import Familiar
 
 WEIGHTS_FILE = "model.safetensors"
 FAMILIAR_FILE = "familiar.safetensors"
+TRAINED_ON_FILE = "trained-on.txt"
 CONFIG_FILE = "config.json"
 FORMAT = 1  # of the part under "imgkit"
 FROM_ELSEWHERE = (
@@ -40,13 +41,15 @@ class About:
     """What a model folder says beyond the network.
 
     ``labels`` are in the order of the outputs; ``familiar`` tells which pictures show none of them; ``trained`` is for
-    people: from which run, on how much. The softmax of the outputs is calibrated as it is: the temperature was divided
-    into the last layer.
+    people: from which run, on how much; ``trained_on`` holds the SHA-256 of the pictures that were learned from or
+    chosen by, so that nobody scores the model on them by mistake. The softmax of the outputs is calibrated as it is:
+    the temperature was divided into the last layer.
     """
 
     labels: tuple[str, ...]
     familiar: Familiar
     trained: Mapping[str, object]
+    trained_on: frozenset[str]
 
 
 def write_model(folder: Path, model: nn.Module, architecture: str, about: About) -> None:
@@ -60,6 +63,7 @@ def write_model(folder: Path, model: nn.Module, architecture: str, about: About)
     """
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(folder / WEIGHTS_FILE, safetensors.torch.save(state, metadata={"format": "pt"}))
+    write_text(folder / TRAINED_ON_FILE, "".join(f"{digest}\n" for digest in sorted(about.trained_on)))
     centres = {"centres": torch.from_numpy(about.familiar.centres)}
     write_atomically(folder / FAMILIAR_FILE, safetensors.torch.save(centres))
     stored = cast(dict[str, Any], model.pretrained_cfg)
@@ -76,7 +80,7 @@ def write_model(folder: Path, model: nn.Module, architecture: str, about: About)
         "imgkit": {
             "format": FORMAT,
             "version": imgkit.__version__,
-            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS_FILE, FAMILIAR_FILE)},
+            "sha256": {name: sha256_of(folder / name) for name in (WEIGHTS_FILE, FAMILIAR_FILE, TRAINED_ON_FILE)},
             "unknown_below": about.familiar.threshold,
             "trained": dict(about.trained),
         },
@@ -123,7 +127,12 @@ def read_about(folder: Path) -> About:
             "Nothing was predicted. Copy the whole folder again, or train again."
         )
     centres = safetensors.torch.load_file(folder / FAMILIAR_FILE)["centres"].numpy()
-    return About(labels=labels, familiar=Familiar(centres=centres, threshold=threshold), trained=trained)
+    return About(
+        labels=labels,
+        familiar=Familiar(centres=centres, threshold=threshold),
+        trained=trained,
+        trained_on=frozenset((folder / TRAINED_ON_FILE).read_text("utf-8").split()),
+    )
 
 
 def _holds(path: Path, digest: str) -> bool:

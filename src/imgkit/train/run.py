@@ -86,6 +86,7 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
         labels=work.labels,
         familiar=chosen.familiar,
         trained={"run": folder.path.name, "picked": chosen.name, "pictures": len(splits.of("train", "val"))},
+        trained_on=frozenset(picture.sha256 for picture in splits.of("train", "val")),
     )
     write_model(folder.model, chosen.loaded.model, chosen.loaded.name, about)
     classifier = load_classifier(folder.model, device=config.device)
