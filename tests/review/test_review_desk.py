@@ -194,7 +194,7 @@ def test_a_known_bad_picture_in_an_audit_tests_the_eye_and_decides_nothing(desk,
     trials = [row for row in audit["rows"] if references(desk)[row] in rejected]
     assert len(trials) == 2
     assert {mark[1] for mark in desk._rows({list(desk.listing.row)[row] for row in trials})} == {"reject"}
-    result = desk.audit_result()
+    result = desk.audit()["result"]
     assert (result["trials"], result["trials_found"], result["bad"]) == (2, 0, 0)
 
 
@@ -204,11 +204,11 @@ def test_the_result_of_an_audit_follows_an_undo(desk):
         posted("answer", [references(desk)[row]], "reject", answer="reject", audit=audit["id"]) for row in audit["rows"]
     ]
     desk.take(answers)
-    assert desk.audit_result()["bad"] == len(answers)
+    assert desk.audit()["result"]["bad"] == len(answers)
 
     desk.take([posted("undo", undoes=answers[-1].key)])
 
-    assert desk.audit_result() is None
+    assert desk.audit()["result"] is None
     assert desk.audit()["answers"].count("") == 1
 
 

@@ -7,6 +7,7 @@ import typer
 
 from imgkit.cli import console
 from imgkit.curate.config import KINDS, POLICIES, CurateConfig, Kind, Policy
+from imgkit.curate.review.config import ReviewConfig
 from imgkit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,18 @@ def curate(
     ] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of the split and of the folds.")] = 0,
+    review: Annotated[
+        bool, typer.Option("--review", help="Open the review page; finishing there, or Ctrl-C, writes the set.")
+    ] = False,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Of the review page, on this machine only.", show_default="5757 or the next"
+        ),
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address of the review page, open nothing.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put the set before the last curate back; twice: redo.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
@@ -59,6 +72,10 @@ def curate(
             device=device,
             seed=seed,
         )
+        if review:
+            page = ReviewConfig(data=data, port=port, open_browser=not no_browser)
+            _review(config, page, progress, as_json=as_json)
+            return
         from imgkit.curate import clean
 
         if undo:
@@ -70,6 +87,27 @@ def curate(
             console.print_json(report.as_json())
         else:
             show_report(report, config.data, dry_run=dry_run)
+
+
+def _review(config: CurateConfig, page: ReviewConfig, progress: console.ConsoleProgress, *, as_json: bool) -> None:
+    from imgkit.curate.reviewed import curate_with_review
+
+    report = curate_with_review(config, page, progress=progress)
+    progress.stop()
+    if as_json:
+        console.print_json(report.as_json())
+        return
+    totals = report.reviewed.totals
+    console.out.print(
+        f"Decided by a person: {totals.kept:,} kept, {totals.rejected:,} rejected, {totals.relabelled:,} relabelled"
+        f"{f', {totals.unsure:,} unsure' if totals.unsure else ''}."
+    )
+    if report.reviewed.noise:
+        console.out.print(f"Noise left in the set: {report.reviewed.noise}.")
+    if report.curated is None:
+        console.out.print("Nothing new was decided; the curated set is as it was.")
+        return
+    show_report(report.curated, config.data, dry_run=False)
 
 
 def _policy(name: str) -> Policy:

@@ -305,13 +305,6 @@ class Desk:
                 "result": result.as_json() if result else None,
             }
 
-    def audit_result(self) -> dict[str, object] | None:
-        """Return what the newest audit says, None before its first look."""
-        with self._lock:
-            found = self._log.last_audit()
-            result = estimate(found, self._answers(found)) if found else None
-            return result.as_json() if result else None
-
     @staticmethod
     def _positions(audit: Audit, wanted: Sequence[int]) -> list[list[int]]:
         """Return [sampled pictures, questions up to there] for each look."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 
 import uvicorn
 
+from imgkit.curate.audit import Estimate, in_words, latest
 from imgkit.curate.review.access import (
     LOOPBACK,
     account_name,
@@ -38,12 +39,16 @@ Finish = Callable[[], Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewReport:
-    """What a review came to: decisions in force, the audit, and what finishing told (empty if nothing had changed)."""
+    """What a review came to: decisions in force, the audit, and what finishing told (empty if nothing had changed).
+
+    ``noise`` is the audit's result in words, "" without one.
+    """
 
     url: str
     actions: int
     totals: Totals
-    audit: Mapping[str, object] | None
+    audit: Estimate | None
+    noise: str
     finished: Mapping[str, object]
 
     def as_json(self) -> dict[str, object]:
@@ -51,7 +56,7 @@ class ReviewReport:
         return {
             "actions": self.actions,
             "decisions": asdict(self.totals),
-            "audit": dict(self.audit) if self.audit else None,
+            "audit": self.audit.as_json() if self.audit else None,
             "finished": dict(self.finished),
         }
 
@@ -93,11 +98,13 @@ def review(
             if finisher.is_due():
                 progress.start("writing the curated set")
                 finisher()
+            audit = latest(manifest)
             return ReviewReport(
                 url=url,
                 actions=desk.actions_taken,
                 totals=desk.totals(),
-                audit=desk.audit_result(),
+                audit=audit,
+                noise=in_words(audit) if audit else "",
                 finished=finisher.told,
             )
 
@@ -196,6 +203,7 @@ def _announce(
     elif environ.get("SSH_CONNECTION"):
         progress.say(f"From your own machine: ssh -N -L {port}:{LOOPBACK}:{port} {socket.gethostname()}")
     progress.say("Decisions are saved as you make them. Ctrl-C ends the review and writes the curated set.")
+    progress.start("reviewing in the browser")
 
 
 @contextlib.contextmanager
