@@ -30,7 +30,7 @@ def evaluate(
     with console.command("evaluate", debug=debug) as progress:
         wanted = _split(split)
         from imgkit.train.evaluate import evaluate_folder
-        from imgkit.train.run import cache_folder
+        from imgkit.train.runfolder import cache_folder
 
         cache = cache_folder(TrainConfig(data=data, runs=runs))
         report = evaluate_folder(model, data, cache=cache, split=wanted, device=device, progress=progress)

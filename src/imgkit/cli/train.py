@@ -1,12 +1,13 @@
 """``imgkit train``: from a folder of labelled pictures to a model and a report."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from imgkit.cli import console
-from imgkit.errors import UsageError
+from imgkit.errors import BelowTargetError, UsageError
 from imgkit.train.config import MONITORS, Monitor, TrainConfig
 
 if TYPE_CHECKING:
@@ -72,6 +73,9 @@ def train(
     name: Annotated[
         str | None, typer.Option(help="Name of the run's folder.", show_default="the data's name and the time")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only try whether training can work here, in about a minute.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the newest unfinished run (or --name), with its own settings.")
     ] = False,
@@ -102,6 +106,9 @@ def train(
             monitor=_monitor(monitor),
             patience=patience,
         )
+        if check:
+            _check(config, progress, as_json=as_json)
+            return
         from imgkit.train import run
 
         report = run.train(config, progress=progress)
@@ -110,6 +117,23 @@ def train(
             console.print_json(report.as_json())
         else:
             show_report(report)
+
+
+def _check(config: TrainConfig, progress: console.ConsoleProgress, *, as_json: bool) -> None:
+    from imgkit.train.check import check
+
+    trials = check(config, progress=progress)
+    progress.stop()
+    failed = [trial for trial in trials if not trial.passed]
+    if as_json:
+        console.print_json({"passed": not failed, "trials": [dataclasses.asdict(trial) for trial in trials]})
+    else:
+        rows = [["ok" if trial.passed else "FAILED", trial.name, trial.found, trial.expected] for trial in trials]
+        console.table("Tried", ["", "what", "found", "expected"], rows)
+        for trial in failed:
+            console.out.print(f"{trial.name}: likely {trial.causes}.", markup=False)
+    if failed:
+        raise BelowTargetError(f"{len(failed)} of {len(trials)} trials failed. Nothing was trained.")
 
 
 def _monitor(name: str) -> Monitor:

@@ -23,7 +23,7 @@ WEIGHTS_FILE = "model.safetensors"
 FAMILIAR_FILE = "familiar.safetensors"
 TRAINED_ON_FILE = "trained-on.txt"
 CONFIG_FILE = "config.json"
-FORMAT = 1  # of the part under "imgkit"
+FORMAT = 2  # of the part under "imgkit"
 FROM_ELSEWHERE = (
     "url",
     "file",
@@ -113,11 +113,13 @@ def read_about(folder: Path) -> About:
     try:
         config = json.loads((folder / CONFIG_FILE).read_text("utf-8"))
         ours = config["imgkit"]
+        if ours["format"] != FORMAT:
+            raise ValueError(f"format {ours['format']} instead of {FORMAT}")
         labels, trained = tuple(config["label_names"]), dict(ours["trained"])
         threshold, expected = float(ours["unknown_below"]), dict(ours["sha256"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(
-            f"{folder / CONFIG_FILE} was not written by imgkit train ({type(error).__name__}: {error}). Nothing was "
+            f"{folder / CONFIG_FILE} was not written by this imgkit ({type(error).__name__}: {error}). Nothing was "
             "changed. Give a folder such as runs/<name>/model."
         ) from error
     changed = [name for name, digest in expected.items() if not _holds(folder / name, digest)]

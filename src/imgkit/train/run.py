@@ -4,12 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
 from imgkit.errors import UsageError
-from imgkit.manifest.folder import DataFolder
 from imgkit.progress import Progress, Silent
 from imgkit.train import checkpoint, runfolder
 from imgkit.train.calibrate import softmax
@@ -61,7 +59,7 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
     if config.resume:
         folder, config = runfolder.reopen(config)
     clock = _Laps()
-    found = scan(config.data, cache=cache_folder(config), progress=progress)
+    found = scan(config.data, cache=runfolder.cache_folder(config), progress=progress)
     splits = _split(found, config, folder)
     backbone = load_backbone(config.backbone, weights=config.weights, device=config.device, progress=progress)
     wanted = config.finetune if config.finetune is not None else backbone.device.type != "cpu"
@@ -106,14 +104,6 @@ def summary(scores: Scores) -> str:
         f"macro-F1 {100 * scores.macro_f1.value:.1f}"
     )
     return line if scores.top_k is None else f"{line} · top-{scores.k} {100 * scores.top_k.value:.1f}"
-
-
-def cache_folder(config: TrainConfig) -> Path:
-    """Return the folder for what can be computed again: that of the data folder where there is one."""
-    if config.cache is not None:
-        return config.cache
-    around = DataFolder(config.data.absolute().parent)
-    return around.cache if around.manifest.exists() else config.runs / "cache"
 
 
 def _check(config: TrainConfig) -> None:
@@ -183,7 +173,7 @@ def _seconds_per_picture(backbone: Backbone) -> float:
 def _work(
     config: TrainConfig, found: Scan, splits: SplitSet, backbone: Backbone, folder: RunFolder, progress: Progress
 ) -> Work:
-    cache = cache_folder(config)
+    cache = runfolder.cache_folder(config)
     features = embed(
         [picture.path for picture in splits.pictures],
         backbone,

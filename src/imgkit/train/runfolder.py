@@ -17,6 +17,7 @@ import torch
 import imgkit
 from imgkit.errors import UsageError
 from imgkit.files import resource_error, write_text
+from imgkit.manifest.folder import DataFolder
 from imgkit.train.config import TrainConfig
 from imgkit.train.recipe import Recipe
 from imgkit.vision.device import cpu_count
@@ -96,6 +97,14 @@ class RunFolder:
                 file.write(line + "\n")
         except OSError as error:
             raise resource_error(error, self.path / "log.jsonl") from error
+
+
+def cache_folder(config: TrainConfig) -> Path:
+    """Return the folder for what can be computed again: that of the data folder where there is one."""
+    if config.cache is not None:
+        return config.cache
+    around = DataFolder(config.data.absolute().parent)
+    return around.cache if around.manifest.exists() else config.runs / "cache"
 
 
 def create(config: TrainConfig, *, now: datetime) -> RunFolder:
