@@ -11,9 +11,9 @@ TRIES: Final = 3
 FEW_TRIES: Final[dict[str, int]] = {
     "net.dns": 1,  # the lookup itself tries twice and remembers
     "net.tls": 1,
-    "net.read": 2,  # each costs 5 to 30 seconds of a connection
-    "net.slow": 2,
-    "net.deadline": 2,
+    "net.read": 2,  # each costs 10 seconds of a connection
+    "net.slow": 1,  # a host that drips goes on dripping; the next run tries again
+    "net.deadline": 1,
 }
 BACK_OFF_S: Final = (1.0, 2.0, 4.0)
 LONGEST_WAIT_S: Final = 120.0  # a host that asks for more is left to the next run

@@ -51,7 +51,8 @@ class Books:
         self._manifest = manifest
         self._clock = clock
         self._now = now
-        self._known: dict[str, Known] = {}
+        self._known: dict[str, Known] = {}  # address to what it led to
+        self._plain: dict[str, str] = {}  # the same for pictures that came straight: address to image id; most are
         self._candidates: list[Candidate] = []
         self._images: list[Image] = []
         self._items: list[Item] = []
@@ -63,7 +64,7 @@ class Books:
             key = url_key(one.proposal.url)
             if one.image_id is not None:
                 self.ledger.note(one)
-                self._known[key] = Known(image_id=one.image_id, detail=one.detail)
+                self._remember(key, one.image_id, one.detail)
             elif one.state == "rejected" and one.reason.startswith(SHARED_FAMILIES):
                 self._known.setdefault(key, Known(failure=Failure(reason=one.reason, detail=one.detail)))
 
@@ -73,6 +74,9 @@ class Books:
 
     def recall(self, entry: Entry) -> bool:
         """Settle an entry with what its address led to before, if that is known; return whether it was."""
+        if (image_id := self._plain.get(entry.key)) is not None:
+            self._keep(entry, image_id, "", requests=0)
+            return True
         known = self._known.get(entry.key)
         if known is None:
             return False
@@ -92,7 +96,7 @@ class Books:
         for entry in entries:
             url = entry.first.proposal.url
             detail = f"{MOVED}{arrived.url}"[:500] if url_key(arrived.url) != url_key(_as_sent(url)) else ""
-            self._known[entry.key] = Known(image_id=arrived.image.id, detail=detail)
+            self._remember(entry.key, arrived.image.id, detail)
             if self._keep(entry, arrived.image.id, detail, requests=requests):
                 self._items.append(
                     write_item(self._manifest.folder, entry.first.label, arrived.image.id, arrived.shrunk)
@@ -125,6 +129,12 @@ class Books:
             self._manifest.settle(self._candidates)
             self._manifest.put_items(self._items)
         self._candidates, self._images, self._items = [], [], []
+
+    def _remember(self, key: str, image_id: str, detail: str) -> None:
+        if detail:
+            self._known[key] = Known(image_id=image_id, detail=detail)
+        else:
+            self._plain[key] = image_id
 
     def _keep(self, entry: Entry, image_id: str, detail: str, *, requests: int) -> bool:
         urls = [one.proposal.url for one in entry.candidates]

@@ -55,17 +55,14 @@ def waiting(manifest: Manifest, label: str, config: HarvestConfig, tombstones: T
 def settle(manifest: Manifest) -> list[Key]:
     """Give every candidate that brought a picture its final state, by the fixed order; return what is kept."""
     ledger = Ledger()
-    for label in manifest.labels():
-        for one in manifest.candidates(label=label):
-            ledger.note(one)
+    for one in manifest.each_candidate():
+        ledger.note(one)
     kept: list[Key] = []
     for label in manifest.labels():
-        before = {one.id: one for one in manifest.candidates(label=label)}
-        admitted = [one for one in before.values() if one.reason not in REVERSIBLE]
-        after = settled(in_order(admitted, list(PROVIDERS)), ledger)
-        changed = [one for one in after if one != before[one.id]]
-        if changed:
-            manifest.settle(changed)
+        before = manifest.candidates(label=label)
+        after = settled(in_order([one for one in before if one.reason not in REVERSIBLE], list(PROVIDERS)), ledger)
+        known = set(map(id, before))
+        manifest.settle(one for one in after if id(one) not in known)
         kept += [(label, one.image_id) for one in after if one.state == "kept" and one.image_id is not None]
     return kept
 

@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from imgkit.harvest.ranking import Entry
-from imgkit.manifest.nouns import Candidate
+from imgkit.manifest.nouns import Candidate, CandidateState
 
 PLACEHOLDER_ADDRESSES: Final = 3
 """Addresses of one site with the same bytes: from here on it is a picture that stands in for others."""
@@ -54,8 +54,9 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._labels: dict[str, set[str]] = defaultdict(set)  # image id to labels
-        self._addresses: dict[tuple[str, str], set[str] | str] = {}  # (image id, site) to its addresses, or to the one
+        # compact, since there may be hundreds of thousands of pictures: hashes instead of texts, sets only where needed
+        self._labels: dict[str, tuple[str, ...]] = {}  # image id to labels
+        self._addresses: dict[int, set[int] | int] = {}  # hash of (image id, site) to hashes of addresses
         self._stand_ins: set[str] = set()
         self._kept: dict[str, int] = defaultdict(int)
 
@@ -80,9 +81,10 @@ class Ledger:
             self._expose(image_id)
         for url in urls:
             self._note_address(image_id, url)
-        if label in self._labels[image_id]:
+        labels = self._labels.get(image_id, ())
+        if label in labels:
             return False
-        self._labels[image_id].add(label)
+        self._labels[image_id] = (*labels, label)
         if image_id in self._stand_ins:
             return False
         self._kept[label] += 1
@@ -92,12 +94,13 @@ class Ledger:
         site, address = site_and_address(url)
         if not site:
             return  # a file of this machine: its copies are copies
-        known = self._addresses.setdefault((image_id, site), address)
-        if isinstance(known, str):
-            if known == address:
+        key, this = hash((image_id, site)), hash(address)
+        known = self._addresses.setdefault(key, this)
+        if isinstance(known, int):
+            if known == this:
                 return
-            known = self._addresses[image_id, site] = {known}  # most pictures have one address, and there are many
-        known.add(address)
+            known = self._addresses[key] = {known}
+        known.add(this)
         if len(known) >= PLACEHOLDER_ADDRESSES:
             self._expose(image_id)
 
@@ -105,7 +108,7 @@ class Ledger:
         if image_id in self._stand_ins:
             return
         self._stand_ins.add(image_id)
-        for label in self._labels[image_id]:
+        for label in self._labels.get(image_id, ()):
             self._kept[label] -= 1
 
 
@@ -127,14 +130,13 @@ def settled(entries: Sequence[Entry], ledger: Ledger) -> list[Candidate]:
         for one in entry.candidates:
             if one.image_id is None and one.state != "pending":
                 continue  # screened out by its own query
-            found = replace(one, image_id=told.image_id, detail=told.detail)
             if ledger.is_placeholder(told.image_id):
-                outcome.append(_in_state(found, "img.placeholder"))
+                outcome.append(_with_picture(one, told, "img.placeholder"))
             elif told.image_id in seen:
-                outcome.append(_in_state(found, "dup.exact"))
+                outcome.append(_with_picture(one, told, "dup.exact"))
             else:
                 seen.add(told.image_id)
-                outcome.append(_in_state(found, ""))
+                outcome.append(_with_picture(one, told, ""))
     return outcome
 
 
@@ -149,8 +151,12 @@ def _as_the_other(entry: Entry) -> list[Candidate]:
     ]
 
 
-def _in_state(one: Candidate, reason: str) -> Candidate:
-    return replace(one, state="rejected" if reason else "kept", reason=reason, next_try_at=None)
+def _with_picture(one: Candidate, told: Candidate, reason: str) -> Candidate:
+    """Return a candidate in its final state: the very same object where it was in it already."""
+    state: CandidateState = "rejected" if reason else "kept"
+    if (one.image_id, one.state, one.reason) == (told.image_id, state, reason):
+        return one
+    return replace(one, state=state, reason=reason, detail=told.detail, image_id=told.image_id, next_try_at=None)
 
 
 def _site(host: str, port: int | None) -> str:

@@ -36,7 +36,7 @@ WORKERS: Final = 32
 WAITING_FOR_DECODER: Final = 8
 """Bodies in memory that were not decoded yet; above that nothing is fetched. A crash costs as many."""
 
-OPEN_JOBS: Final = 20_000
+OPEN_JOBS: Final = 5_000
 """Addresses under way at most; bounds memory when hundreds of thousands wait."""
 
 LONGEST_PAUSE_S: Final = 0.1

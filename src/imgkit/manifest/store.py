@@ -27,6 +27,8 @@ from imgkit.manifest.nouns import (
     SearchState,
 )
 
+ROWS_AT_A_TIME = 2000
+
 
 class Manifest:
     """The one place where stages leave what the next stage needs. Safe for threads; one writer at a time.
@@ -211,6 +213,25 @@ class Manifest:
             tuple(values),
         )
         return [rows.candidate_from(row) for row in found]
+
+    def each_candidate(self, *, label: str | None = None) -> Iterator[Candidate]:
+        """Yield candidates by id, a few thousand in memory at a time; for those who look at each of very many once."""
+        where, values = ("label=? AND", (label,)) if label is not None else ("", ())
+        last = -1
+        while True:
+            found = self._db.read(
+                f"SELECT * FROM candidate WHERE {where} id>? ORDER BY id LIMIT {ROWS_AT_A_TIME}", (*values, last)
+            )
+            if not found:
+                return
+            for row in found:
+                yield rows.candidate_from(row)
+            last = found[-1]["id"]
+
+    def last_round(self, label: str) -> int:
+        """Return the number of the last round of searching that brought a candidate of ``label``, 0 without any."""
+        found = self._db.read("SELECT max(round) AS last FROM candidate WHERE label=?", (label,))
+        return int(found[0]["last"] or 0)
 
     def candidates_of(self, image_id: str) -> list[Candidate]:
         """Return every candidate that brought this picture: its provenance, in order of round, rank and provider."""
