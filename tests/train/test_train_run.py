@@ -1,4 +1,5 @@
 import csv
+import importlib.util
 import json
 import re
 import shutil
@@ -12,6 +13,7 @@ from drawing import draw_labels
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.train.config import TrainConfig
 from imgkit.train.evaluate import evaluate_folder
+from imgkit.train.export import export_hub, export_onnx, export_torch
 from imgkit.train.predict import as_csv, as_jsonl, find_files, predict
 from imgkit.train.run import train
 
@@ -319,3 +321,38 @@ def test_evaluate_refuses_to_score_a_model_on_its_own_training_pictures(finished
 
     with pytest.raises(UsageError, match="has learned from all 5 of them"):
         evaluate_folder(report.model, tmp_path / "learned", cache=tmp_path / "cache", device="cpu")
+
+
+def test_a_torch_program_answers_as_the_model_does(finished, tmp_path):
+    report, _, _ = finished
+
+    written = export_torch(report.run, tmp_path / "model.pt2")
+
+    assert written.difference is not None
+    assert written.difference <= 1e-4
+    program = torch.export.load(tmp_path / "model.pt2").module()
+    assert program(torch.rand(5, 3, 224, 224)).sum(dim=1).tolist() == pytest.approx([1.0] * 5, abs=1e-5)
+
+
+def test_an_onnx_file_needs_its_extra_or_answers_as_the_model_does(finished, tmp_path):
+    report, _, _ = finished
+    if all(importlib.util.find_spec(name) for name in ("onnx", "onnxscript", "onnxruntime")):
+        written = export_onnx(report.run, tmp_path / "model.onnx")
+        assert written.difference is not None
+        assert written.difference <= 1e-4
+    else:
+        with pytest.raises(UsageError, match=r"imgkit-datasets\[export\]"):
+            export_onnx(report.run, tmp_path / "model.onnx")
+
+
+def test_a_hub_folder_is_a_model_folder_with_a_card(finished, pictures, tmp_path):
+    report, _, _ = finished
+
+    export_hub(report.run, tmp_path / "hub")
+
+    assert predict(tmp_path / "hub", [pictures / "king" / "000.png"], device="cpu")[0].guesses[0].label == "king"
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert card.startswith("---\nlibrary_name: timm\n")
+    assert report.verdict() in card
+    with pytest.raises(UsageError, match="is not empty"):
+        export_hub(report.run, tmp_path / "hub")

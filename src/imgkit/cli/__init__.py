@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "train": "imgkit.cli.train",
     "predict": "imgkit.cli.predict",
     "evaluate": "imgkit.cli.evaluate",
+    "export": "imgkit.cli.export",
     "status": "imgkit.cli.status",
     "remove": "imgkit.cli.remove",
     "doctor": "imgkit.cli.doctor",
