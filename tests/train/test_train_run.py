@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from drawing import draw_labels
+from PIL import Image
 
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.train.config import TrainConfig
 from imgkit.train.evaluate import evaluate_folder
 from imgkit.train.export import export_hub, export_onnx, export_torch
 from imgkit.train.predict import as_csv, as_jsonl, find_files, predict
+from imgkit.train.preview import write_preview
 from imgkit.train.run import train
 
 HOSTILE = '<img src=x onerror=alert(1)>"&'
@@ -356,3 +358,14 @@ def test_a_hub_folder_is_a_model_folder_with_a_card(finished, pictures, tmp_path
     assert report.verdict() in card
     with pytest.raises(UsageError, match="is not empty"):
         export_hub(report.run, tmp_path / "hub")
+
+
+def test_a_preview_shows_each_label_without_training_anything(pictures, tmp_path):
+    config = TrainConfig(data=pictures, runs=tmp_path / "runs", cache=pictures.parent / "runs" / "cache")
+
+    shown = write_preview(config, tmp_path / "preview.jpg")
+
+    assert shown == 8
+    with Image.open(tmp_path / "preview.jpg") as sheet:
+        assert sheet.format == "JPEG"
+    assert not (tmp_path / "runs").exists()

@@ -76,6 +76,9 @@ def train(
     check: Annotated[
         bool, typer.Option("--check", help="Only try whether training can work here, in about a minute.")
     ] = False,
+    preview: Annotated[
+        Path | None, typer.Option(help="Only write a JPEG that shows how training pictures are varied.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the newest unfinished run (or --name), with its own settings.")
     ] = False,
@@ -108,6 +111,16 @@ def train(
         )
         if check:
             _check(config, progress, as_json=as_json)
+            return
+        if preview is not None:
+            from imgkit.train.preview import write_preview
+
+            shown = write_preview(config, preview, progress=progress)
+            progress.stop()
+            if as_json:
+                console.print_json({"preview": str(preview), "pictures": shown})
+            else:
+                console.out.print(f"{shown} pictures, each as it is and as training varies it: {preview}", markup=False)
             return
         from imgkit.train import run
 
