@@ -29,6 +29,8 @@ from imgkit.manifest import (
     ReviewLog,
     SearchState,
 )
+from imgkit.vision.decode import Decoded, decode
+from imgkit.vision.resize import jpeg_bytes, shrink
 
 LABELS = {"coral_snake": "coral snake", "king_snake": "king snake", "milk_snake": "milk snake"}
 
@@ -118,6 +120,45 @@ class Builder:
             manifest.replace_findings(["label", "offtopic", "quality", "near", "exact", "conflict"], self.findings)
         self.keys.append(key)
         return key
+
+
+def adopt(data, label, files):
+    """Put photographs under a label as a harvest would; return the image id of each file that is a picture."""
+    ids, images, items = {}, {}, {}
+    with Manifest.open(data) as manifest:
+        manifest.put_queries([Query(label=label, name=f"{label} bear", text=f"{label} bear")])
+        for file in files:
+            body = file.read_bytes()
+            decoded = decode(body)
+            if not isinstance(decoded, Decoded):
+                continue
+            small = jpeg_bytes(shrink(decoded.image, 500))
+            sha256 = hashlib.sha256(body).hexdigest()
+            image = Image(
+                sha256=sha256,
+                stored_sha256=sha256,
+                extension=decoded.extension,
+                bytes=len(body),
+                width=decoded.width,
+                height=decoded.height,
+            )
+            target = manifest.folder.harvested_file(label, image.id)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(small)
+            ids[file.name], images[image.id] = image.id, image
+            width, height = shrink(decoded.image, 500).size
+            items[image.id] = Item(
+                label=label,
+                image_id=image.id,
+                width=width,
+                height=height,
+                file_sha256=hashlib.sha256(small).hexdigest(),
+            )
+        with manifest.together():
+            for image in images.values():
+                manifest.put_image(image)
+            manifest.put_items(items.values())
+    return ids
 
 
 class Heard:

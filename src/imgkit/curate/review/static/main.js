@@ -41,6 +41,7 @@ export class App {
   start() {
     const wanted = new URLSearchParams(location.hash.slice(1)).get("mode") || settings.get(`${this.store.project}.mode`, "suspects");
     this.open(modeOf(wanted).name);
+    this.#sending();
     document.documentElement.dataset.ready = "1";
   }
 
@@ -147,7 +148,7 @@ export class App {
       case "grid": this.open("grid", { row: this.view.row ?? -1 }); return true;
       case "mode": return this.#nextMode();
       case "filter": this.#toggleFilters(true); return true;
-      case "information": document.body.classList.toggle("informed"); return true;
+      case "information": document.body.classList.toggle("turned"); return true;
       default: return this.view.act(name, event);
     }
   }

@@ -70,7 +70,10 @@ export class Panel {
     this.likeness = h("section.likeness", { "aria-label": "What it looks like" });
     this.compare = h("section.examples", { "aria-label": "Examples of the labels" });
     this.origin = h("section.origin", { "aria-label": "Where it came from" });
-    this.element = h("aside.panel", { "aria-label": "About this picture" }, this.why, this.likeness, this.compare, this.origin);
+    const unfold = (event) => {  // on a narrow screen there is room for its head only
+      if (matchMedia("(max-width: 700px)").matches && !event.target.closest("a")) document.body.classList.toggle("turned");
+    };
+    this.element = h("aside.panel", { "aria-label": "About this picture", onclick: unfold }, this.why, this.likeness, this.compare, this.origin);
     facts.addEventListener("known", () => this.show(this.row));
   }
 
