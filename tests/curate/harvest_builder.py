@@ -43,9 +43,9 @@ class HarvestBuilder:
         write_atomically(self.folder.harvested_file(label, image.id), small)
         self.manifest.put_image(image)
         width, height = resize.fit_within(outcome.width, outcome.height, 500)
-        self.manifest.put_items([
-            Item(label=label, image_id=image.id, width=width, height=height, file_sha256=_sha256(small))
-        ])
+        self.manifest.put_items(
+            [Item(label=label, image_id=image.id, width=width, height=height, file_sha256=_sha256(small))]
+        )
         self.manifest.settle([_settled(candidate, "kept", "", image.id)])
         return image.id
 

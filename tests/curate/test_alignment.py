@@ -1,9 +1,9 @@
 import io
 
 import pytest
+from drawn_photos import photo
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from drawn_photos import photo
 from imgkit.curate.alignment import align, grey_square, oriented
 from imgkit.curate.duplicates import COPY_FROM, KIN_FROM
 

@@ -1,8 +1,8 @@
 import shutil
 
 import pytest
-
 from drawn_photos import photo
+
 from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
 from imgkit.vision import resize
@@ -144,9 +144,7 @@ def test_a_picture_that_a_person_changed_stays_changed_and_the_table_says_so(bui
 
     assert file.read_bytes() == changed
     assert builder.folder.harvested_file("coral", file.stem).read_bytes() != changed
-    row = next(
-        line for line in (builder.folder.curated / "metadata.csv").read_text().splitlines() if file.name in line
-    )
+    row = next(line for line in (builder.folder.curated / "metadata.csv").read_text().splitlines() if file.name in line)
     assert row.endswith(",200,100")
 
 

@@ -27,7 +27,7 @@ def test_the_joint_of_a_clean_set_is_diagonal_and_sums_to_one():
 
 
 def test_the_joint_tells_how_many_labels_are_wrong_and_which_way():
-    true, given, probabilities = planted(noise=0.2)
+    _, given, probabilities = planted(noise=0.2)
 
     joint = confident.calibrated_joint(given, probabilities)
 

@@ -7,9 +7,9 @@ import sys
 import time
 
 import pytest
+from drawn_photos import flat, photo
 from PIL import ImageOps
 
-from drawn_photos import flat, photo
 from imgkit.curate.clean import curate, undo
 from imgkit.curate.config import CurateConfig
 from imgkit.errors import LockedError, UsageError
@@ -139,17 +139,19 @@ def test_the_undo_of_the_first_curate_leaves_no_set_and_can_be_undone(harvest, c
 
 
 def test_undo_without_a_curate_says_what_to_do(config):
-    with pytest.raises(UsageError, match="no curate to undo.*imgkit curate"):
+    with pytest.raises(UsageError, match=r"no curate to undo.*imgkit curate"):
         undo(config)
 
 
 def test_a_decision_of_a_person_outranks_the_machine_and_survives_the_next_curate(harvest, config):
     curate(config)
     conflict = next(key for key, one in harvest.manifest.judgements().items() if one.reason == "bad.conflict")
-    harvest.manifest.decide([
-        Decision(image_id=conflict[1], label="king", action="keep"),
-        Decision(image_id=conflict[1], label="coral", action="reject"),
-    ])
+    harvest.manifest.decide(
+        [
+            Decision(image_id=conflict[1], label="king", action="keep"),
+            Decision(image_id=conflict[1], label="coral", action="reject"),
+        ]
+    )
 
     for _ in range(2):
         curate(config)

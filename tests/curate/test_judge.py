@@ -24,9 +24,7 @@ def picture(image_id="a" * 20, label="coral"):
 
 
 def finding(check, score, *, threshold=0.5, **detail):
-    return Finding(
-        label="coral", image_id="a" * 20, check=check, score=score, threshold=threshold, detail=detail
-    )
+    return Finding(label="coral", image_id="a" * 20, check=check, score=score, threshold=threshold, detail=detail)
 
 
 def verdict_on(*findings):
@@ -44,7 +42,9 @@ def test_a_picture_without_findings_is_kept():
         pytest.param(finding("exact", 1.0, copy_of="b", copy_of_label="coral"), "dup.exact", id="exact copy"),
         pytest.param(finding("near", 0.9, copy_of="b", copy_of_label="coral"), "dup.near", id="near copy"),
         pytest.param(finding("quality", 2.0, threshold=1.0, measured={"flat": 0.1}), "img.blank", id="flat"),
-        pytest.param(finding("conflict", 1.0, labels=["coral", "king"], decided=["king"]), "bad.conflict", id="settled"),
+        pytest.param(
+            finding("conflict", 1.0, labels=["coral", "king"], decided=["king"]), "bad.conflict", id="settled"
+        ),
     ],
 )
 def test_certain_findings_reject(found, reason):

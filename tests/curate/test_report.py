@@ -2,8 +2,8 @@ import json
 import re
 
 import pytest
-
 from drawn_photos import photo
+
 from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
 from imgkit.manifest import Decision
@@ -16,13 +16,17 @@ def curated(builder):
     """A curated set whose names, authors and licences were written by somebody with bad intentions."""
     builder.label("coral", HOSTILE)
     for seed in range(6):
-        builder.add("coral", photo(seed), author=HOSTILE, license=HOSTILE, title=HOSTILE, page_url="javascript:alert(1)")
+        builder.add(
+            "coral", photo(seed), author=HOSTILE, license=HOSTILE, title=HOSTILE, page_url="javascript:alert(1)"
+        )
         builder.add("king", photo(100 + seed), license="=HYPERLINK(1)")
     builder.add("coral", photo(0).resize((160, 120)))
-    builder.manifest.decide([
-        Decision(image_id=item.image_id, label="king", action="reject", reason="user.rejected", command=HOSTILE)
-        for item in builder.manifest.items(label="king")[:1]
-    ])
+    builder.manifest.decide(
+        [
+            Decision(image_id=item.image_id, label="king", action="reject", reason="user.rejected", command=HOSTILE)
+            for item in builder.manifest.items(label="king")[:1]
+        ]
+    )
     curate(CurateConfig(data=builder.folder.root, weights="none"))
     return builder.folder.curated
 

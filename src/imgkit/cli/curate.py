@@ -134,13 +134,14 @@ def show_report(report: "CurateReport", data: Path, *, dry_run: bool) -> None:
         suspects = [row.suspects.get(code, 0) for code in shown]
         rows.append([row.name, row.harvested, row.exact, row.near, *suspects, other, row.moved_out, row.in_set])
     sums = [sum(int(str(row[column])) for row in rows) for column in range(1, len(rows[0]))]
-    columns = ["label", "harvested", "exact copies", "near copies", *(REASON_COLUMNS[code] for code in shown)]
+    columns = ["label", "harvested", "exact", "near", *(REASON_COLUMNS[code] for code in shown)]
     console.table(
         "What a curate would do" if dry_run else "Curated",
-        [*columns, "left out otherwise", "moved", "in the set"],
+        [*columns, "out", "moved", "in set"],
         [*rows, ["all", *sums]],
         total=True,
     )
+    console.out.print("exact, near: copies set aside. Suspects (?) by what is wrong; out: left out for other reasons.")
     for alert in report.alerts:
         if alert.level != "note":
             console.out.print(console.printable(f"{alert.what}. {alert.why}"), markup=False)

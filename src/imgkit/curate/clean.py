@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from imgkit.curate import by_hand, folders
 from imgkit.curate import view as views
-from imgkit.curate.checks import CHECKS
-from imgkit.curate.config import CurateConfig
+from imgkit.curate.checks import CHECKS, heads
+from imgkit.curate.config import KINDS, CurateConfig
 from imgkit.curate.duplicates import find_copies
-from imgkit.curate.evidence import Evidence
+from imgkit.curate.evidence import Evidence, Floats
 from imgkit.curate.fingerprints import fingerprints
 from imgkit.curate.judge import judge
 from imgkit.curate.outcome import CurateReport, summarise
@@ -93,8 +94,8 @@ def _curated(
     items = {(item.label, item.image_id): item for item in manifest.items()}
     planned = folders.plan(pictures, judgements, items, edits, config)
     every = [one for name in CHECKS for one in findings.get(name, ())]
-    digest = folders.digest_of(planned, judgements, every, config)
     report = summarise(manifest, evidence.with_found(findings), judgements, planned, config, edits)
+    digest = folders.digest_of(planned, judgements, every, config, noise=report.noise)
     if not write or (present is not None and present.digest == digest and edits.untouched):
         return report
     run = manifest.start_run("curate", config.as_json())
@@ -117,15 +118,7 @@ def examine(pictures: Sequence[Picture], config: CurateConfig, manifest: Manifes
     cache = manifest.folder.cache
     prints = fingerprints(pictures, cache=cache, progress=progress)
     backbone = _backbone(config, progress)
-    features = None
-    if backbone is not None:
-        features = embed_readable(
-            [one.path for one in pictures],
-            backbone,
-            cache=cache,
-            keys=[one.file_sha256 for one in pictures],
-            progress=progress,
-        ).features
+    features = _features(pictures, backbone, cache, progress) if backbone else None
     copies = find_copies(pictures, prints, features, near_bits=config.near_bits, cache=cache, progress=progress)
     return Evidence(
         pictures=pictures,
@@ -134,8 +127,31 @@ def examine(pictures: Sequence[Picture], config: CurateConfig, manifest: Manifes
         config=config,
         cache=cache,
         features=features,
+        looks=_looks(pictures, backbone, features, config, cache, progress),
         backbone=backbone,
     )
+
+
+def _features(pictures: Sequence[Picture], backbone: Backbone, cache: Path, progress: Progress) -> Floats:
+    paths, keys = [one.path for one in pictures], [one.file_sha256 for one in pictures]
+    return embed_readable(paths, backbone, cache=cache, keys=keys, progress=progress).features
+
+
+def _looks(
+    pictures: Sequence[Picture],
+    backbone: Backbone | None,
+    features: Floats | None,
+    config: CurateConfig,
+    cache: Path,
+    progress: Progress,
+) -> Floats | None:
+    """Return the features that the heads were trained on; the packaged network's, whatever else looks at labels."""
+    if backbone is None or set(config.allow) == set(KINDS):
+        return None
+    if backbone.name == heads.BACKBONE and config.weights in ("auto", "packaged"):
+        return features
+    packaged = load_backbone(heads.BACKBONE, weights="packaged", device=config.device)
+    return _features(pictures, packaged, cache, progress)
 
 
 def run_checks(evidence: Evidence, progress: Progress) -> Mapping[str, Sequence[Finding]]:

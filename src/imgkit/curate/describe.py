@@ -26,6 +26,10 @@ def describe(finding: Finding) -> str:
             return ", ".join(f"{name} ({value:g})" for name, value in faults)
         case "offtopic":
             return f"far from every label, least from {detail.get('nearest_label')} ({finding.score:.1f} deviations)"
+        case "not_photo":
+            return f"drawn, painted or rendered (log-odds {finding.score:.1f})"
+        case "text":
+            return f"text, a cover or a collage (log-odds {finding.score:.1f})"
         case "label":
             likely, own = _percent(detail.get("probability")), _percent(detail.get("own_probability"))
             return f"looks like {detail.get('suggested')} ({likely}, own label {own})"

@@ -23,6 +23,7 @@ class Evidence:
     """N pictures with their measures, by index.
 
     ``features`` is (N, D), with rows of NaN for unreadable files, and None without a model, as ``backbone`` is.
+    ``looks`` are the features of the packaged network, which the heads of ``checks.heads`` read.
     ``found`` are the findings of the checks that ran before, by name of the check.
     """
 
@@ -32,6 +33,7 @@ class Evidence:
     config: CurateConfig
     cache: Path
     features: Floats | None = None
+    looks: Floats | None = None
     backbone: Backbone | None = None
     found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
 

@@ -101,10 +101,12 @@ def split_groups(pictures: Sequence[Picture], groups: Sequence[str]) -> list[str
     return names
 
 
-def digest_of(planned: Plan, judgements: Sequence[Judgement], findings: Sequence[Finding], config: CurateConfig) -> str:
+def digest_of(
+    planned: Plan, judgements: Sequence[Judgement], findings: Sequence[Finding], config: CurateConfig, *, noise: str
+) -> str:
     """Return a string that changes with anything that the set, its tables or its report say."""
     carried = sorted((name, sha256_of(path)) for name, path in planned.carried.items())
-    parts = [imgkit.__version__, metadata_csv(planned.entries), repr(carried)]
+    parts = [imgkit.__version__, noise, metadata_csv(planned.entries), repr(carried)]
     parts += [repr(asdict(one)) for one in judgements]
     parts += [repr(asdict(one)) for one in findings]
     parts.append(repr(sorted((name, value) for name, value in config.as_json().items() if name != "data")))

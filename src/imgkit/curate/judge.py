@@ -29,7 +29,9 @@ class Suspicion:
 
 SUSPICIONS: Final[dict[str, Suspicion]] = {
     "label": Suspicion(even=0.5, sure=0.75),
-    "offtopic": Suspicion(even=2.75, sure=3.25),
+    "offtopic": Suspicion(even=3.75, sure=4.5),
+    "not_photo": Suspicion(even=3.0, sure=6.0),
+    "text": Suspicion(even=3.0, sure=6.0),
     "quality": Suspicion(even=2.0, sure=8.0),
 }
 """The checks that make suspects, each with two points of its measured precision (benchmarks/curate.py)."""
@@ -37,6 +39,8 @@ SUSPICIONS: Final[dict[str, Suspicion]] = {
 REASONS_OF: Final[dict[str, str]] = {
     "label": "bad.label",
     "offtopic": "bad.offtopic",
+    "not_photo": "bad.not_photo",
+    "text": "bad.not_photo",
     "quality": "bad.quality",
 }
 

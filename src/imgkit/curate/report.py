@@ -119,6 +119,9 @@ def render(
     )
     environment.filters["count"] = lambda value: f"{value:,}"
     environment.filters["percent"] = _percent
+    names = {row.label: row.name for row in report.labels}
+    environment.filters["name"] = lambda label: names.get(label, label)
+    environment.filters["breakable"] = lambda text: str(text).replace("_", "_\u200b").replace("/", "/\u200b")
     environment.filters["reason"] = lambda code: REASONS.get(code, code)
     page: str = environment.get_template("report.html.jinja").render(
         report=report,

@@ -39,7 +39,8 @@ def divide(members: Sequence[Member], *, validation_share: float, test_share: fl
     groups_of: dict[str, set[str]] = defaultdict(set)
     for member in members:
         groups_of[member.label].add(member.group)
-    wanted: list[Split] = ["train", *(["test"] if test_share else []), *(["validation"] if validation_share else [])]
+    shares: dict[Split, float] = {"train": 1.0, "test": test_share, "validation": validation_share}
+    wanted = [split for split, share in shares.items() if share > 0]
     for label in sorted(groups_of):
         for split in wanted:
             if split == "train" or len(groups_of[label]) >= len(wanted):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgkit.curate.checks import conflict, exact, label, near, offtopic, quality, readable
+from imgkit.curate.checks import conflict, exact, label, near, not_photo, offtopic, quality, readable, text
 from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
 
@@ -28,6 +28,8 @@ CHECKS: dict[str, Check] = {
     near.NAME: Check(near.run, near.VERSION),
     conflict.NAME: Check(conflict.run, conflict.VERSION),
     quality.NAME: Check(quality.run, quality.VERSION),
+    not_photo.NAME: Check(not_photo.run, not_photo.VERSION, needs_model=True),
+    text.NAME: Check(text.run, text.VERSION, needs_model=True),
     offtopic.NAME: Check(offtopic.run, offtopic.VERSION, needs_model=True),
     label.NAME: Check(label.run, label.VERSION, needs_model=True),
 }

@@ -12,8 +12,8 @@ from imgkit.vision.probe import unit_rows
 NAME = "offtopic"
 VERSION = 1
 
-THRESHOLD: Final = 2.75  # deviations of the lower half of the label
-WORTH_A_LOOK: Final = 2.0
+THRESHOLD: Final = 4.0  # deviations of the lower half of the label
+WORTH_A_LOOK: Final = 3.0
 LEFT_OUT_FROM: Final = 2.2  # deviations from which a picture does not count as an example of its label in the next pass
 PASSES: Final = 2
 SMALLEST_DEVIATION: Final = 0.02  # of cosine distance; a label of nearly equal pictures is not made of outsiders

@@ -1,0 +1,58 @@
+import random
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from imgkit.curate.checks import heads
+from imgkit.vision.backbone import load_backbone
+from imgkit.vision.decode import open_picture
+
+
+@pytest.fixture(scope="module")
+def look():
+    """Return the features of pictures as the heads know them."""
+    backbone = load_backbone(heads.BACKBONE, weights="packaged", device="cpu")
+    return lambda images: backbone.features(np.stack([backbone.prepare(image) for image in images]))
+
+
+def page_of_text(seed):
+    chance = random.Random(seed)
+    board = Image.new("RGB", (400, 520), (250, 250, 246))
+    draw = ImageDraw.Draw(board)
+    for line in range(30):
+        text = " ".join("snake" if chance.random() < 0.1 else "abcdefghij"[: chance.randrange(2, 9)] for _ in range(9))
+        draw.text((20, 20 + 16 * line), text, (20, 20, 20))
+    return board
+
+
+def cartoon(seed):
+    chance = random.Random(seed)
+    board = Image.new("RGB", (360, 360), "white")
+    draw = ImageDraw.Draw(board)
+    for _ in range(7):
+        x, y, side = chance.randrange(240), chance.randrange(240), chance.randrange(40, 130)
+        fill = tuple(chance.randrange(256) for _ in range(3))
+        draw.ellipse((x, y, x + side, y + side), fill=fill, outline="black", width=5)
+    return board
+
+
+def test_pages_of_text_score_above_even_and_photographs_below(look, photos):
+    pages = heads.logits("text", look([page_of_text(seed) for seed in range(8)]))
+    shots = heads.logits("text", look([open_picture(file) for file in sorted(photos.glob("monkeys/*/*"))[::100]]))
+
+    assert np.median(pages) > 1 > np.median(shots)
+
+
+def test_cartoons_score_above_even_and_photographs_below(look, photos):
+    drawn = heads.logits("drawings", look([cartoon(seed) for seed in range(8)]))
+    shots = heads.logits("drawings", look([open_picture(file) for file in sorted(photos.glob("monkeys/*/*"))[::100]]))
+
+    assert np.median(drawn) > 1 > np.median(shots)
+
+
+def test_the_heads_are_small_and_hold_no_code():
+    with np.load(heads.HEADS_FILE, allow_pickle=False) as stored:
+        assert sorted(stored["names"].tolist()) == ["drawings", "text"]
+        assert stored["weights"].shape == (2, 1280)
+    assert heads.HEADS_FILE.stat().st_size < 20_000
