@@ -11,7 +11,7 @@ TRIES: Final = 3
 FEW_TRIES: Final[dict[str, int]] = {
     "net.dns": 1,  # the lookup itself tries twice and remembers
     "net.tls": 1,
-    "net.read": 2,  # each costs 10 seconds of a connection
+    "net.read": 2,  # each costs 8 seconds of a connection
     "net.slow": 1,  # a host that drips goes on dripping; the next run tries again
     "net.deadline": 1,
 }

@@ -28,7 +28,7 @@ class FetchLimits:
     """How much patience one fetch gets. Times in seconds, sizes in bytes."""
 
     connect_s: float = 5.0  # over all addresses of the host
-    headers_s: float = 10.0  # from the request to the last header
+    headers_s: float = 8.0  # from the request to the last header
     gap_s: float = 10.0  # between two pieces of the body
     slow_window_s: float = 5.0
     slow_bytes_per_s: float = 1024.0  # less than this over a whole window is net.slow
