@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "predict": "imgkit.cli.predict",
     "evaluate": "imgkit.cli.evaluate",
     "export": "imgkit.cli.export",
+    "serve": "imgkit.cli.serve",
     "status": "imgkit.cli.status",
     "remove": "imgkit.cli.remove",
     "doctor": "imgkit.cli.doctor",

@@ -12,7 +12,7 @@ import numpy as np
 
 from imgkit.errors import UsageError
 from imgkit.progress import Progress, Silent
-from imgkit.train.classifier import load_classifier
+from imgkit.train.classifier import Answer, Classifier, load_classifier
 from imgkit.vision.decode import UnreadablePictureError
 
 
@@ -76,16 +76,19 @@ def predict(
             rejected = outcome.rejected
             predictions.append(Prediction(path=path, reason=rejected.reason, detail=rejected.detail))
             continue
-        probabilities = classifier.probabilities(outcome.logits[None])[0]
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        predictions.append(
-            Prediction(
-                path=path,
-                guesses=tuple(Guess(classifier.about.labels[place], float(probabilities[place])) for place in best),
-                unknown=not classifier.knows(outcome),
-            )
-        )
+        predictions.append(name_guesses(classifier, path, outcome, top=top))
     return predictions
+
+
+def name_guesses(classifier: Classifier, path: Path, answer: Answer, *, top: int) -> Prediction:
+    """Return an answer as the ``top`` most probable labels by name."""
+    probabilities = classifier.probabilities(answer.logits[None])[0]
+    best = np.argsort(-probabilities, kind="stable")[:top].tolist()
+    return Prediction(
+        path=path,
+        guesses=tuple(Guess(classifier.about.labels[place], float(probabilities[place])) for place in best),
+        unknown=not classifier.knows(answer),
+    )
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:

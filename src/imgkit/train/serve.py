@@ -1,0 +1,184 @@
+"""A page that names the picture you drop on it, and the same for programs: POST /predict with a picture as the body."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from imgkit.errors import ResourceError
+from imgkit.progress import Progress, Silent
+from imgkit.reasons import REASONS
+from imgkit.train.classifier import Classifier, load_classifier
+from imgkit.train.predict import Prediction, name_guesses
+from imgkit.vision.decode import LIMITS, Rejected, decode
+
+LOOPBACK = "127.0.0.1"
+LARGEST_BODY_BYTES = 20 << 20  # the largest picture that a camera writes
+SECONDS_FOR_A_BODY = 20.0
+WAITING = 32  # requests that may wait for the network; more are asked to come back
+TOP = 3
+STATIC = {
+    "/": ("page.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+
+
+def serve(model: Path, *, port: int = 0, device: str = "auto", progress: Progress | None = None) -> None:
+    """Serve a model on the loopback address until it is interrupted.
+
+    Args:
+        model: a model folder, or the folder of a run.
+        port: 0 takes a free one.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        progress: told the address.
+
+    Raises:
+        UsageError: no such model.
+        ResourceError: the port is taken.
+    """
+    classifier = load_classifier(model, device=device)
+    listener = listen(port)
+    address = f"{LOOPBACK}:{listener.getsockname()[1]}"
+    (progress or Silent()).say(f"http://{address}/  ({len(classifier.about.labels)} labels; Ctrl-C ends it)")
+    config = uvicorn.Config(make_app(classifier, address), log_level="warning", access_log=False, server_header=False)
+    with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C is the way to end it
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on the loopback address.
+
+    Raises:
+        ResourceError: the port is taken.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+    except OSError as error:
+        listener.close()
+        raise ResourceError(
+            f"port {port} cannot be used ({error.strerror}). Nothing was started. Give another --port."
+        ) from error
+    return listener
+
+
+def make_app(classifier: Classifier, address: str) -> Starlette:
+    """Return the application that answers at ``address`` ("127.0.0.1:5858"), and to no other name."""
+    worker = ThreadPoolExecutor(1, thread_name_prefix="network")  # a network on a CPU uses all cores for one picture
+    waiting = asyncio.Semaphore(WAITING)
+
+    async def predict(request: Request) -> Response:
+        if waiting.locked():
+            return _refused(503, "busy: try again in a second")
+        async with waiting:
+            try:
+                body = await asyncio.wait_for(_body(request), SECONDS_FOR_A_BODY)
+            except (TimeoutError, ClientDisconnect):
+                return _refused(408, "the picture did not arrive in time")
+            if body is None:
+                return _refused(413, f"larger than {LARGEST_BODY_BYTES >> 20} MiB")
+            prediction = await asyncio.get_running_loop().run_in_executor(worker, answer, classifier, body)
+        if prediction.reason:
+            return _refused(422, f"{REASONS[prediction.reason]} [{prediction.reason}]")
+        values = prediction.as_json()
+        del values["path"]
+        return JSONResponse(values)
+
+    async def about(request: Request) -> Response:
+        return JSONResponse({"labels": list(classifier.about.labels), **dict(classifier.about.trained)})
+
+    routes = [Route(path, _static(name, kind)) for path, (name, kind) in STATIC.items()]
+    routes += [Route("/predict", predict, methods=["POST"]), Route("/about", about)]
+    return Starlette(routes=routes, middleware=[Middleware(_Guard, address=address)])
+
+
+def answer(classifier: Classifier, body: bytes) -> Prediction:
+    """Return what the bytes of one picture show."""
+    form = classifier.backbone.preprocessing
+    outcome = decode(body, limits=LIMITS, shortest=round(form.size / form.crop))
+    if isinstance(outcome, Rejected):
+        return Prediction(path=Path(), reason=outcome.reason, detail=outcome.detail)
+    said = classifier.look(classifier.backbone.prepare(outcome.image)[None])[0]
+    return name_guesses(classifier, Path(), said, top=TOP)
+
+
+class _Guard:
+    """Answer only requests to our own address, from no other site; put the headers on every answer."""
+
+    def __init__(self, app: ASGIApp, address: str) -> None:
+        port = address.rsplit(":", 1)[-1]
+        self._app, self._hosts = app, {address, f"localhost:{port}"}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", []),
+                    *((name.encode(), value.encode()) for name, value in HEADERS.items()),
+                ]
+            await send(message)
+
+        refusal = self._refusal({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
+        app = _refused(403, refusal) if refusal else self._app
+        await app(scope, receive, send_with_headers)
+
+    def _refusal(self, headers: dict[str, str]) -> str:
+        if headers.get("host", "") not in self._hosts:
+            return "this page answers to its own address only"
+        if headers.get("origin", "") not in ("", *(f"http://{host}" for host in self._hosts)):
+            return "another site may not ask"
+        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+            return "another site may not ask"
+        return ""
+
+
+async def _body(request: Request) -> bytes | None:
+    """Return the body, None where it is larger than the limit; no more than that is ever held."""
+    announced = request.headers.get("content-length", "0")
+    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
+        return None
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def _static(name: str, kind: str) -> Callable[[Request], Response]:
+    content = files("imgkit.train").joinpath("static", name).read_bytes()
+
+    def send(request: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return send
+
+
+def _refused(status: int, sentence: str) -> JSONResponse:
+    return JSONResponse({"error": sentence}, status_code=status)

@@ -1,0 +1,164 @@
+import http.client
+import io
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+import uvicorn
+from drawing import COLOURS, draw, draw_labels
+from PIL import Image
+
+from imgkit.errors import ResourceError
+from imgkit.train.classifier import load_classifier
+from imgkit.train.config import TrainConfig
+from imgkit.train.predict import predict
+from imgkit.train.run import train
+from imgkit.train.serve import LARGEST_BODY_BYTES, listen, make_app
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    root = draw_labels(tmp_path_factory.mktemp("serve") / "pictures", per_label=12, labels=("coral", "king"))
+    return train(TrainConfig(data=root, runs=root.parent / "runs", name="run", device="cpu", weights="packaged")).model
+
+
+@pytest.fixture(scope="module")
+def address(model):
+    listener = listen(0)
+    where = f"127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(make_app(load_classifier(model, device="cpu"), where), log_level="critical")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield where
+    server.should_exit = True
+    thread.join()
+
+
+def ask(address, method="POST", path="/predict", body=b"", **headers):
+    connection = http.client.HTTPConnection(address, timeout=20)
+    try:
+        connection.request(method, path, body=body, headers={"Host": address, **headers})
+        reply = connection.getresponse()
+        return reply.status, reply.read(), dict(reply.getheaders())
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def king(tmp_path):
+    draw(tmp_path / "king.png", COLOURS["king"], 77)
+    return tmp_path / "king.png"
+
+
+def test_a_picture_gets_the_answer_that_predict_gives(address, model, king):
+    status, body, _ = ask(address, body=king.read_bytes())
+
+    expected = predict(model, [king], device="cpu")[0].as_json()
+    del expected["path"]
+    assert status == 200
+    assert json.loads(body) == expected
+    assert expected["guesses"][0]["label"] == "king"
+
+
+def picture_of(size):
+    buffer = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        pytest.param(b"", "body.empty", id="nothing"),
+        pytest.param(b"<html><script>alert(1)</script></html>", "body.html", id="a web page"),
+        pytest.param(b"\xff\xd8\xff\xe0" + b"\0" * 200, "img.truncated", id="half a JPEG"),
+        pytest.param(b"\x89PNG\r\n\x1a\n" + b"\0" * 99, "img.truncated", id="half a PNG"),
+        pytest.param(b"%PDF-1.7 " + b"\0" * 99, "img.format", id="a document"),
+        pytest.param(picture_of((4, 4)), "img.small", id="four pixels"),
+        pytest.param(picture_of((64, 1200)), "img.aspect", id="a sliver"),
+    ],
+)
+def test_what_is_no_picture_is_refused_with_its_reason(address, body, code):
+    status, answer, _ = ask(address, body=body)
+
+    assert status == 422
+    assert json.loads(answer)["error"].endswith(f"[{code}]")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Host": "evil.example"}, id="a rebound name"),
+        pytest.param({"Host": "127.0.0.1:1"}, id="another port"),
+        pytest.param({"Host": ""}, id="no name"),
+        pytest.param({"Origin": "https://evil.example"}, id="another site"),
+        pytest.param({"Origin": "null"}, id="a sandboxed page"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="another site, said by the browser"),
+        pytest.param({"Sec-Fetch-Site": "same-site"}, id="another port, said by the browser"),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/about", "/predict"])
+def test_another_site_or_name_gets_nothing(address, headers, path):
+    status, body, _ = ask(address, method="POST" if path == "/predict" else "GET", path=path, **headers)
+
+    assert status == 403
+    assert set(json.loads(body)) == {"error"}
+
+
+@pytest.mark.parametrize(
+    "path", ["/../config.json", "/page.css/..", "/model.safetensors", "/%2e%2e/x", "//", "/predict/"]
+)
+def test_no_other_path_is_served(address, path):
+    status, body, _ = ask(address, method="GET", path=path)
+
+    assert status in (404, 405, 307)
+    assert b"safetensors" not in body
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH", "TRACE"])
+def test_predict_takes_a_picture_and_nothing_else(address, method):
+    assert ask(address, method=method)[0] in (404, 405)
+
+
+def test_a_body_that_announces_too_much_is_refused_before_it_is_read(address):
+    status, body, _ = ask(address, body=b"x", **{"Content-Length": str(LARGEST_BODY_BYTES + 1)})
+
+    assert status == 413
+    assert json.loads(body)["error"] == "larger than 20 MiB"
+
+
+def test_every_answer_forbids_scripts_from_elsewhere(address):
+    for path in ("/", "/about", "/nothing"):
+        headers = ask(address, method="GET", path=path)[2]
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in headers
+
+
+def test_a_port_that_is_taken_is_said_in_one_sentence(address):
+    with pytest.raises(ResourceError, match="cannot be used"):
+        listen(int(address.rsplit(":", 1)[1]))
+
+
+@pytest.mark.browser
+def test_a_dropped_picture_is_named_on_the_page(address, king, chromium):
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        page, told = browser.new_page(), []
+        page.on("console", lambda message: told.append(message.text))
+        page.goto(f"http://{address}/")
+        page.set_input_files("#file", str(king))
+        page.wait_for_selector("#guesses li")
+
+        assert page.inner_text("#verdict").startswith("king, ")
+        assert page.locator("#guesses li").count() == 2
+        assert told == []
+        browser.close()
