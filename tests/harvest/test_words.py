@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from imgkit.errors import UsageError
 from imgkit.harvest import excludes, filters, licences
-from imgkit.harvest.labels import slug
+from imgkit.manifest.labels import slug
 from imgkit.manifest.nouns import Proposal
 
 

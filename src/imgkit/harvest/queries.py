@@ -8,9 +8,9 @@ from typing import Final
 
 from imgkit.errors import UsageError
 from imgkit.harvest import excludes, licences
-from imgkit.harvest.labels import slug
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.tabular import Row, Table, read_table, renamed
+from imgkit.manifest.labels import slug
 from imgkit.manifest.nouns import Query
 
 ALIASES: Final = {

@@ -7,11 +7,11 @@ from typing import Final
 
 from imgkit.errors import UsageError
 from imgkit.harvest import licences
-from imgkit.harvest.labels import slug
 from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.bookmark import Bookmark
 from imgkit.harvest.providers.interface import Fetch, HostPolicy, Missing, Page, Provider, Ready, SearchQuery
 from imgkit.harvest.tabular import Row, Table, read_table, renamed
+from imgkit.manifest.labels import slug
 from imgkit.manifest.nouns import Proposal
 
 PAGE_SIZE: Final = 500
