@@ -94,13 +94,14 @@ def review(
             last_port = last.get("port")
             sock = listen(config.port, last=last_port if isinstance(last_port, int) else None)
             with contextlib.closing(sock):
-                url = _serve(sock, config, folder, desk, keys, finisher, progress, environ)
+                host = _Host(folder, sock, config, progress, environ)
+                _serve(host, _session(host, desk, keys, finisher))
             if finisher.is_due():
                 progress.start("writing the curated set")
                 finisher()
             audit = latest(manifest)
             return ReviewReport(
-                url=url,
+                url=host.url,
                 actions=desk.actions_taken,
                 totals=desk.totals(),
                 audit=audit,
@@ -147,29 +148,52 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _serve(
-    sock: socket.socket,
-    config: ReviewConfig,
-    folder: DataFolder,
-    desk: Desk,
-    keys: Mapping[str, tuple[str, ...]],
-    finish: Callable[[], dict[str, object]],
-    progress: Progress,
-    environ: Mapping[str, str],
-) -> str:
-    port, token = int(sock.getsockname()[1]), token_of(folder)
-    url = f"http://{LOOPBACK}:{port}/?t={token}"
-    session = Session(
+class _Host:
+    """Where the page is served, and how a person learns of it."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        sock: socket.socket,
+        config: ReviewConfig,
+        progress: Progress,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.folder, self.sock, self.config = folder, sock, config
+        self._progress, self._environ = progress, environ
+        self.port = int(sock.getsockname()[1])
+        self.token = token_of(folder)
+        self.url = f"http://{LOOPBACK}:{self.port}/?t={self.token}"
+        self.stop: Callable[[], None] = lambda: None
+
+    def announce(self) -> None:
+        """Say the address, and open it where that helps."""
+        note_running(self.folder, port=self.port, url=self.url)
+        self._progress.say(f"Review page: {self.url}")
+        if self.config.open_browser and can_open_browser(self._environ, system=sys.platform):
+            open_browser(self.folder, self.url)
+        elif self._environ.get("SSH_CONNECTION"):
+            here = socket.gethostname()
+            self._progress.say(f"From your own machine: ssh -N -L {self.port}:{LOOPBACK}:{self.port} {here}")
+        self._progress.say("Decisions are saved as you make them. Ctrl-C ends the review and writes the curated set.")
+        self._progress.start("reviewing in the browser")
+
+
+def _session(host: _Host, desk: Desk, keys: Mapping[str, tuple[str, ...]], finisher: _Finisher) -> Session:
+    return Session(
         desk=desk,
-        prints=Prints(folder),
-        rules=rules_for(token, port),
-        project=derived(token, "project")[:12],
-        title=config.data.resolve().name,
+        prints=Prints(host.folder),
+        rules=rules_for(host.token, host.port),
+        project=derived(host.token, "project")[:12],
+        title=host.config.data.resolve().name,
         keys=keys,
-        finish=finish,
-        stop=lambda: server.stop(),
+        finish=finisher,
+        stop=lambda: host.stop(),
         seed=lambda: secrets.randbits(32),
     )
+
+
+def _serve(host: _Host, session: Session) -> None:
     settings = uvicorn.Config(
         build(session),
         log_config=None,
@@ -183,27 +207,14 @@ def _serve(
         timeout_keep_alive=60,
         timeout_graceful_shutdown=3,
     )
-    server = _Server(settings, lambda: _announce(config, folder, url, port, progress, environ))
+    server = _Server(settings, host.announce)
+    host.stop = server.stop
     try:
-        server.run(sockets=[sock])
+        server.run(sockets=[host.sock])
     except KeyboardInterrupt:
         pass  # the usual way to end; the server has closed and nothing is at risk
     finally:
-        (folder.review / "open.html").unlink(missing_ok=True)
-    return url
-
-
-def _announce(
-    config: ReviewConfig, folder: DataFolder, url: str, port: int, progress: Progress, environ: Mapping[str, str]
-) -> None:
-    note_running(folder, port=port, url=url)
-    progress.say(f"Review page: {url}")
-    if config.open_browser and can_open_browser(environ, system=sys.platform):
-        open_browser(folder, url)
-    elif environ.get("SSH_CONNECTION"):
-        progress.say(f"From your own machine: ssh -N -L {port}:{LOOPBACK}:{port} {socket.gethostname()}")
-    progress.say("Decisions are saved as you make them. Ctrl-C ends the review and writes the curated set.")
-    progress.start("reviewing in the browser")
+        (host.folder.review / "open.html").unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

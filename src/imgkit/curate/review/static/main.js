@@ -264,7 +264,11 @@ export class App {
 
   /** The last decisions, newest last; what is there already stays. */
   #recent() {
-    const entries = this.store.done.slice(-RECENT).filter(({ row, kind }) => row >= 0 && kind !== "answer");
+    const entries = [];
+    for (let n = this.store.done.length - 1; n >= 0 && entries.length < RECENT; n--) {
+      const entry = this.store.done[n];
+      if (entry.row >= 0 && entry.kind !== "answer") entries.unshift(entry);
+    }
     const there = new Map([...this.recent.children].map((one) => [one.dataset.key, one]));
     for (const entry of entries) {
       const button = there.get(entry.key) ?? this.#past(entry);

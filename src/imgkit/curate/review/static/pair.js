@@ -335,6 +335,7 @@ function linkWords(link) {
   if (link.agreement !== undefined) parts.push(`${percent(link.agreement)} of the blocks agree`);
   if (link.bits !== undefined) parts.push(`hash distance ${link.bits} of 64 bits`);
   if (link.area !== undefined && link.area < 0.97) parts.push(`crop: ${percent(link.area)} of the area`);
+  if (link.angle) parts.push(`turned by ${Math.abs(link.angle)}°`);
   if (link.orientation) parts.push(["", "mirrored", "upside down", "turned by 180°"][link.orientation] ?? "turned by 90°");
   return parts.join(" · ") || "equal pixels";
 }

@@ -28,9 +28,10 @@ export function belongs(mode, store, row) {
   return mode === "grid" && (store.kept(row) || (listing.isSuspect(row) && !listing.isCopy(row) && !store.decided(row)));
 }
 
-/** Whether a row still waits for a person in this mode. */
+/** Whether a row still waits for a person in this mode; what is marked unsure waits in the second look only. */
 export function isOpen(mode, store, row) {
-  return mode === "second" ? store.marks.unsure[row] === 1 || Boolean(store.hurried?.has(row)) : !store.decided(row);
+  if (mode === "second") return belongs(mode, store, row);
+  return !store.decided(row) && !store.marks.unsure[row];
 }
 
 export const isHurried = (dwell) => dwell > 0 && dwell < HURRIED_MS;
@@ -120,7 +121,7 @@ export function openCounts(store) {
   const counts = { suspects: 0, labels: 0, duplicates: 0, second: 0, trash: 0 };
   for (let row = 0; row < store.listing.rows; row++) {
     for (const mode of ["suspects", "labels"]) {
-      if (belongs(mode, store, row) && !store.decided(row)) counts[mode]++;
+      if (belongs(mode, store, row) && isOpen(mode, store, row)) counts[mode]++;
     }
     if (belongs("second", store, row)) counts.second++;
     if (!store.kept(row)) counts.trash++;
