@@ -455,12 +455,26 @@ def test_a_folder_is_adopted_whole_without_the_network(tmp_path, data):
     (folder / "link.png").symlink_to(folder / "0.png")
     query = Query(label="bears", name="bears", text=str(folder), providers=("folder",))
     with serve(world_with(good=1, faults=[])) as web:
-        report = run(web, data, query, per_label=3)
+        report = run(web, data, query, per_label=300)
 
         assert web.requests == []
     assert report.total.kept == 7
     assert report.total.reasons == {"body.not_image": 1, "fs.permission": 1}
-    assert report.exit_code == 0
+    assert report.exit_code == 0  # a folder has no target
+
+
+def test_files_that_are_added_to_a_folder_later_are_adopted_too(tmp_path, data):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    query = Query(label="bears", name="bears", text=str(folder), providers=("folder",))
+    web = type("", (), {"environ": {}})
+    kept = []
+
+    for number in range(3):
+        Image.effect_noise((200 + number, 150), 60).convert("RGB").save(folder / f"{number}.png")
+        kept.append(run(web, data, query).total.kept)
+
+    assert kept == [1, 2, 3]
 
 
 # the data folder

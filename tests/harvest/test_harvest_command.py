@@ -59,7 +59,8 @@ def test_a_harvest_prints_its_yield_and_exits_with_0(queries, data):
     with serve(World.small(good=3, faults=["404"])) as web:
         code, out, err = finish(start(web, queries, data, "--per-label", "3"))
 
-    assert (code, err) == (0, "Harvesting (6)\n")
+    assert code == 0
+    assert sorted(err.splitlines()) == ["Harvesting (6)", "coral_snake: 3 of 3", "king_snake: 3 of 3"]
     assert "Yield" in out
     assert "6 pictures are in" in out
     assert "Next: imgkit curate" in out
@@ -168,7 +169,7 @@ def test_a_killed_harvest_ends_like_one_that_nobody_killed(queries, tmp_path):
         asked = len(image_requests(web))
         data = tmp_path / "killed"
         kills = 0
-        for least in (1, 8, 15, 22, 29):
+        for least in (1, 12, 24):
             process = start(web, queries, data, *options)
             wait_for(lambda: len(list(data.glob("originals/*/*"))) >= least or process.poll() is not None)  # noqa: B023
             time.sleep(chance.uniform(0, 0.05))
@@ -178,7 +179,7 @@ def test_a_killed_harvest_ends_like_one_that_nobody_killed(queries, tmp_path):
         finish(start(web, queries, data, *options))
 
         again = len(image_requests(web)) - 2 * asked
-    assert kills >= 3
+    assert kills >= 2
     assert digest(data) == expected
     assert again <= kills * 15  # what was in the air at each kill
 

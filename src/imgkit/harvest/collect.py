@@ -9,7 +9,7 @@ from typing import Final
 from imgkit.engine import Engine, LocalEngine
 from imgkit.harvest.candidates import reopen, settle
 from imgkit.harvest.config import HarvestConfig
-from imgkit.harvest.gather import Gathered, Means, gather
+from imgkit.harvest.gather import Gathered, Means, gather, targets
 from imgkit.harvest.guard import Allowed, Guard
 from imgkit.harvest.http import open_fetch
 from imgkit.harvest.materialise import materialise
@@ -108,8 +108,8 @@ def _report(
     return HarvestReport(
         data=str(config.data),
         labels=tuple(
-            LabelResult(label=label, name=name, target=config.per_label, kept=kept[label])
-            for label, name in names.items()
+            LabelResult(label=label, name=names[label], target=target, kept=kept[label])
+            for label, target in targets(planned, config).items()
         ),
         rows=tuple(rows),
         notes=notes_of(planned, gathered.problems),

@@ -3,6 +3,7 @@
 import queue
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import imgkit
 from imgkit.engine import Engine
@@ -23,6 +24,8 @@ from imgkit.harvest.search import OpenFetch, Refusal, SearchDesk
 from imgkit.harvest.shelves import Shelf
 from imgkit.manifest import Manifest, Query
 from imgkit.progress import Progress
+
+FOLDER: Final = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,7 @@ def gather(
     tombstones = Tombstones.of(manifest)
     books = Books(manifest)
     books.load(manifest.each_candidate())
-    shelves = _shelves(manifest, query_ids, config)
+    shelves = _shelves(manifest, planned, config)
     limits = replace(means.patience.fetch, max_bytes=config.max_bytes)
     fetcher = Fetcher(means.guard, user_agent=agent(config, imgkit.__version__), limits=limits, proxy=config.proxy)
     desk = SearchDesk(
@@ -99,7 +102,7 @@ def gather(
         events=events,
         progress=means.progress,
     )
-    means.progress.start("Harvesting", sum(shelf.target for shelf in shelves))
+    means.progress.start("Harvesting", sum(shelf.target for shelf in shelves) or None)
     with postponed(schedule.stop):
         try:
             schedule.run()
@@ -117,9 +120,16 @@ def gather(
     )
 
 
-def _shelves(manifest: Manifest, query_ids: Mapping[Query, int], config: HarvestConfig) -> list[Shelf]:
-    names = {query.label: query.name for query in query_ids}
+def targets(planned: Sequence[Search], config: HarvestConfig) -> dict[str, int]:
+    """Return the pictures to end with for each label: 0 where only folders are adopted, which are taken whole."""
+    wanted = {search.query.label: 0 for search in planned}
+    wanted |= {search.query.label: config.per_label for search in planned if search.provider.name != FOLDER}
+    return wanted
+
+
+def _shelves(manifest: Manifest, planned: Sequence[Search], config: HarvestConfig) -> list[Shelf]:
+    names = {search.query.label: search.query.name for search in planned}
     return [
-        Shelf(label=label, name=name, target=config.per_label, round=manifest.last_round(label))
-        for label, name in names.items()
+        Shelf(label=label, name=names[label], target=target, round=manifest.last_round(label))
+        for label, target in targets(planned, config).items()
     ]

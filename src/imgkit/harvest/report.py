@@ -11,7 +11,7 @@ from imgkit.harvest.yields import YieldRow, next_steps, total
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelResult:
-    """One label: pictures wanted and pictures there."""
+    """One label: pictures wanted (0 where a folder was adopted whole) and pictures there."""
 
     label: str
     name: str
@@ -83,7 +83,8 @@ class HarvestReport:
     def summary(self) -> str:
         """The result in one sentence, with what to do next."""
         kept, wanted = sum(one.kept for one in self.labels), sum(one.target for one in self.labels)
-        state = f"{kept:,} pictures are in {self.data}/harvested ({wanted:,} wanted)."
+        asked = f" ({wanted:,} wanted)" if wanted else ""
+        state = f"{kept:,} pictures are in {self.data}/harvested{asked}."
         if self.exit_code == 0:
             return f"{state} Next: imgkit curate"
         if self.exit_code == 5:

@@ -213,6 +213,7 @@ class Schedule:
             self._show(shelf)
             return
         shelf.under_way += 1
+        shelf.started = True
         if job := self._jobs.get(entry.key):
             job.entries.append(entry)  # another label asks for the same address
             return
@@ -318,7 +319,8 @@ class Schedule:
 
     def _wait_for_events(self) -> bool:
         """Handle at least one event, or wait until something may be started; False when all is done."""
-        if not self._busy and all(shelf.done(self._books.ledger) for shelf in self._shelves.values()):
+        done = [self._is_done(shelf) for shelf in self._shelves.values()]
+        if all(done) and not self._busy:
             return False
         times = [self._outage.next_probe] if self._outage.under_way else [self._hosts.next_time()]
         soonest = min((moment for moment in times if moment is not None), default=None)
@@ -330,6 +332,17 @@ class Schedule:
                 self._handle(self._events.get_nowait())
         except queue.Empty:
             return True
+
+    def _is_done(self, shelf: Shelf) -> bool:
+        """Say whether a label needs nothing more, and tell whoever watches, once."""
+        done = shelf.done(self._books.ledger)
+        if done and shelf.started and not shelf.announced:
+            shelf.announced = True
+            kept = self._books.ledger.kept(shelf.label)
+            self._progress.say(
+                f"{shelf.name}: {kept:,} of {shelf.target:,}" if shelf.target else f"{shelf.name}: {kept:,}"
+            )
+        return done
 
     def _take_in(self) -> None:
         """Wait a moment for pictures that are being decoded when the loop ends early."""

@@ -25,6 +25,8 @@ class Shelf:
     searching: bool = False
     loaded: bool = False
     shown: int = 0  # kept pictures that the progress bar knows of
+    started: bool = False
+    announced: bool = False
     exhausted: bool = False  # nobody is left to ask
     under_way: int = 0
     _remote: deque[Entry] = field(default_factory=deque)

@@ -69,7 +69,7 @@ _ADVICE: Final[dict[str, str]] = {
     "policy.header": "The owners opted out of machine use; other providers may have pictures without that.",
     "policy.licence": "Their licence is not one you asked for; more licences or providers bring others.",
     "policy.excluded": "Your excluded words matched their title, tags or page; see the exclude column.",
-    "dup.": "Providers agree; more queries in other words bring other pictures.",
+    "dup.": "Each is in the set once; more queries in other words bring other pictures.",
     "img.small": "They are smaller than the smallest useful side; --filter size=large asks for larger ones.",
     "body.html": "Pages were served instead of pictures; another provider may list them elsewhere.",
     "img.": "They are not usable as pictures; nothing to do.",
