@@ -19,6 +19,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import unquote
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
@@ -343,7 +344,7 @@ def compare(manifest: Manifest, truth) -> None:
     judgements = manifest.judgements()
     said, reasons = {}, {}
     for one in manifest.candidates():
-        key = (one.label, Path(one.proposal.url).name)
+        key = (one.label, Path(unquote(one.proposal.url)).name)
         judgement = judgements.get((one.label, one.image_id or ""))
         refused = one.state == "rejected"
         reasons[key] = one.reason if refused else judgement.reason if judgement else ""

@@ -40,12 +40,13 @@ DRAWN = {
 }
 LANDSCAPES = "mate-backgrounds/usr/share/backgrounds/mate/nature"
 CUT_OUTS = ("tuxpaint-stamps-default", ("animals",), 150)  # photographs on transparent ground: not drawn
-WORDS = (
+TEXT = (
     "the of and to in a is that for it as was with be by on not he his but at are this have from or had an they which "
     "one you were her all she there would their we him been has when who will more no if out so said what up its about "
     "into than them can only other new some could time these two may then do first any my now such like our over man "
     "species range habitat length scales venom colour bands red black yellow pattern figure table chapter review"
-).split()
+)
+WORDS = TEXT.split()
 
 
 def main() -> None:
@@ -114,6 +115,7 @@ class Shots:
         chance.shuffle(self.files)
 
     def used(self, chance: random.Random) -> Iterator[Image.Image]:
+        """Yield photographs, some of them in a white frame."""
         for file in self.files[:600]:
             try:
                 image = open_picture(file)
@@ -122,6 +124,7 @@ class Shots:
             yield framed(image, chance) if chance.random() < 0.15 else image
 
     def any(self, chance: random.Random) -> Image.Image:
+        """Return one by chance."""
         while True:
             try:
                 return open_picture(chance.choice(self.files))

@@ -68,6 +68,20 @@ def test_every_picture_is_in_exactly_one_place(config):
         assert row.in_set == row.kept + row.moved_in == sum(row.splits.values())
 
 
+def test_no_group_of_copies_crosses_the_split_even_when_a_person_keeps_two(harvest, config):
+    curate(config)
+    copy = next(key for key, one in harvest.manifest.judgements().items() if one.reason == "dup.near")
+    harvest.manifest.decide([Decision(image_id=copy[1], label=copy[0], action="keep")])
+
+    report = curate(config)
+
+    rows = rows_of(harvest.folder.curated)
+    groups = [row["group"] for row in rows.values()]
+    assert len(groups) - len(set(groups)) == 1
+    assert len({(row["group"], row["split"]) for row in rows.values()}) == len(set(groups))
+    assert report.crossing == 0
+
+
 def test_the_table_names_each_file_of_the_set_with_its_source(harvest, config):
     curate(config)
 

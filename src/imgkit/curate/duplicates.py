@@ -113,7 +113,7 @@ def best_of(
     """Return the member of a group to keep; the same group gives the same member whatever its order.
 
     In this order: not a crop of another · in colour · without frame or caption bar · the larger, unless it is only
-    blown up · the less compressed · the earlier in the harvest · the name.
+    blown up · the less burnt out · the less compressed · the earlier in the harvest · the name.
     """
     crops = _crops(group, pairs, fingerprints)
     most_colours = max(float(fingerprints["colours"][one]) for one in group)
@@ -132,6 +132,7 @@ def best_of(
             bool(row["colours"] < GREY_SHARE * most_colours),
             one in framed,
             -side // 2 if blown_up else -side,
+            round(float(row["burnt"]) / BURNT_STEP),
             -picture.bytes / max(1, picture.width * picture.height),
             picture.order,
         )
@@ -144,6 +145,7 @@ def _size(picture: Picture) -> tuple[int, int]:
 
 
 BLURRED_SHARE: Final = 0.5  # of the sharpness of the sharpest copy: fewer details, whatever the size says
+BURNT_STEP: Final = 0.01  # of the area that is white; brightening costs more
 GREY_SHARE: Final = 0.75  # of the bits of colour of the most colourful copy
 FRAME_SHARE: Final = 0.04  # of the area that is one colour, more than in the copy with the least
 

@@ -15,7 +15,7 @@ from imgkit.progress import Progress
 from imgkit.vision import phash
 from imgkit.vision.decode import UnreadablePictureError, open_picture
 
-VERSION: Final = 1  # of the measures below; another version is measured afresh
+VERSION: Final = 2  # of the measures below; another version is measured afresh
 LOOK_AT_PX: Final = 120  # asks the JPEG decoder for at least twice this, a quarter of the time of all pixels
 TILES: Final = 8  # per side, for sharpness
 SHARP_TILES_PERCENTILE: Final = 90  # a plain background does not make a sharp subject blurred
@@ -34,6 +34,7 @@ RECORD: Final = np.dtype(
         ("dark", "f4"),  # brightness of the brightest 1 % of pixels, 0 to 1
         ("bright", "f4"),  # brightness of the darkest 5 % of pixels, 0 to 1
         ("middle", "f4"),  # share of pixels that are neither near black nor near white
+        ("burnt", "f4"),  # share of pixels that are white or nearly so
         ("entropy", "f4"),  # bits of the grey histogram, 0 to 8
         ("colours", "f4"),  # bits of the histogram of 4,096 colours, 0 to 12
         ("top_colour", "f4"),  # share of the most frequent of the 4,096 colours
@@ -78,8 +79,8 @@ def measure(image: Image.Image) -> np.void:
     row["readable"], row["hash"], row["flat"] = True, hashes.value, hashes.flat
     row["orientations"] = hashes.orientations
     small = image.copy()
-    small.thumbnail((2 * LOOK_AT_PX, 2 * LOOK_AT_PX), Image.Resampling.BILINEAR)
-    pixels = np.asarray(small.convert("RGB"))
+    small.thumbnail((2 * LOOK_AT_PX, 2 * LOOK_AT_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
+    pixels = np.asarray(small)
     grey = np.asarray(small.convert("L")).astype(np.float32)
     for name, value in (_tones(pixels) | _colours(pixels, grey)).items():
         row[name] = value
@@ -94,7 +95,8 @@ def _tones(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
     brightness = np.sqrt(squares @ np.array([0.241, 0.691, 0.068], np.float32)) / 255
     low, high = np.percentile(brightness, [5, 99])
     middle = float(((brightness > 0.1) & (brightness < 0.95)).mean())
-    return {"dark": float(high), "bright": float(low), "middle": middle}
+    burnt = float((brightness > 0.97).mean())
+    return {"dark": float(high), "bright": float(low), "middle": middle, "burnt": burnt}
 
 
 def _colours(pixels: npt.NDArray[np.uint8], grey: Floats) -> dict[str, float]:
@@ -126,7 +128,7 @@ def _sharpness(grey: Floats) -> float:
 
 def _white_border(pixels: npt.NDArray[np.uint8]) -> float:
     width = max(1, round(BORDER * min(pixels.shape[:2])))
-    white = pixels.min(axis=2) >= NEARLY_WHITE
-    inner = white[width:-width, width:-width]
-    border = white.size - inner.size
-    return float((white.sum() - inner.sum()) / border) if border else 0.0
+    inner = pixels[width:-width]
+    strips = (pixels[:width], pixels[-width:], inner[:, :width], inner[:, -width:])
+    white = sum(int((strip >= NEARLY_WHITE).all(axis=2).sum()) for strip in strips)
+    return float(white / max(1, sum(strip.shape[0] * strip.shape[1] for strip in strips)))

@@ -95,7 +95,7 @@ class CurateReport:
     """The result of a curate. ``as_json`` is the report's JSON twin; the page shows nothing that is not in it.
 
     ``noise`` is the share of wrong pictures left, with its 95 % interval, by an audit of ``audited`` pictures; "" where
-    there was none.
+    there was none. ``crossing`` counts the groups of copies and kin with pictures in more than one split.
     """
 
     data: str
@@ -115,6 +115,7 @@ class CurateReport:
     totals: Mapping[str, int] = field(default_factory=dict)
     noise: str = ""
     audited: int = 0
+    crossing: int = 0
 
     def as_json(self) -> dict[str, object]:
         """Return the report as values that JSON can hold."""
@@ -158,6 +159,7 @@ def summarise(
         totals=_totals(labels),
         noise=audit.in_words(audited) if audited else "",
         audited=audited.sampled if audited else 0,
+        crossing=_crossing(evidence, planned),
     )
     return replace(report, alerts=alerts_of(report))
 
@@ -253,6 +255,12 @@ def _copy_groups(evidence: Evidence, planned: Plan) -> tuple[CopyGroup, ...]:
             )
         )
     return tuple(sorted(groups, key=lambda group: (-len(group.members), group.members)))
+
+
+def _crossing(evidence: Evidence, planned: Plan) -> int:
+    splits = {one.picture.key: one.split for one in planned.entries}
+    keys = [{evidence.pictures[one].key for one in group} for group in evidence.copies.kin]
+    return sum(len({splits[key] for key in group if key in splits}) > 1 for group in keys)
 
 
 def _provider_rows(counts: Sequence[Count], pictures: Sequence[Picture], planned: Plan) -> tuple[ProviderRow, ...]:
