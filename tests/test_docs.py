@@ -5,8 +5,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from imgkit import __version__
+from imgkit.cli import COMMANDS, build
 from imgkit.errors import ImgkitError
 from imgkit.reasons import REASONS
 
@@ -46,3 +48,26 @@ def test_a_link_in_the_documentation_leads_somewhere(page):
     links = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", page.read_text(encoding="utf-8"))
 
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_the_readme_names_every_command_and_no_other():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^\| `imgkit (\w+)", text, re.M)) == set(COMMANDS)
+
+
+def test_every_option_in_the_documentation_exists():
+    known = {
+        option
+        for command in get_command(build()).commands.values()
+        for parameter in command.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    mentioned = {
+        option
+        for page in (ROOT / "README.md", *DOCS.rglob("*.md"))
+        for line in re.findall(r"imgkit \w+[^`\n]*", page.read_text(encoding="utf-8"))
+        for option in re.findall(r"(?<!\S)--[a-z][a-z-]+", line)
+    }
+
+    assert sorted(mentioned - known) == []
