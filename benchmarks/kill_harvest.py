@@ -1,10 +1,12 @@
 """Kill a harvest at random moments, run the same command again, and compare with a harvest that nobody killed.
 
     python benchmarks/kill_harvest.py --kills 30
+    python benchmarks/kill_harvest.py --kills 0 --pictures 2 --syscalls 200
 
 Every kill is SIGKILL to the whole process group, at a random moment between the start of the command and the time
-that an undisturbed one takes. A run counts as equal when the pictures under each label, the originals and the state,
-reason and picture of every candidate are the same as without a kill.
+that an undisturbed one takes; with ``--syscalls`` (Linux, strace) it comes at the n-th call of each kind that changes
+files, for every n, or for as many as asked for, evenly spread. A run counts as equal when the pictures under each
+label, the originals and the state, reason and picture of every candidate are the same as without a kill.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from imgkit.demo.world import World
 from imgkit.manifest import Manifest
 
 FAULTS = ("404", "429_once", "503_once", "reset_once", "redirect_three", "truncated", "html_named_jpg", "placeholder")
+SYSCALLS = ("rename", "fsync", "mkdir", "unlink", "ftruncate", "pwrite64", "write")
 QUERIES = "label,query\ncoral_snake,coral snake\nking_snake,king snake\n"
 
 
@@ -46,6 +49,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--pictures", type=int, default=50, help="wanted pictures of each of the two labels")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--syscalls", type=int, default=0, help="kills at system calls, of each kind at most")
     options = parser.parse_args()
     world = World.small(good=options.pictures + 20, faults=FAULTS, providers=("bing", "openverse"), hosts=4)
     place = Path(tempfile.mkdtemp(prefix="imgkit-kill-"))
@@ -54,6 +58,7 @@ def main() -> int:
             trials = run_trials(
                 web, place, kills=options.kills, pictures=options.pictures, chance=random.Random(options.seed)
             )
+            trials += run_syscalls(web, place, most=options.syscalls, pictures=options.pictures)
     finally:
         shutil.rmtree(place, ignore_errors=True)
     equal, opened = sum(one.equal for one in trials), sum(one.opened for one in trials)
@@ -71,7 +76,7 @@ def run_trials(web, place: Path, *, kills: int, pictures: int, chance: random.Ra
     harvest(web, queries, place / "reference", pictures)
     seconds, requests = time.monotonic() - began, len(web.requests) - requests
     expected = digest(place / "reference")
-    print(f"undisturbed: {seconds:.1f} s, {requests} requests")
+    print(f"undisturbed: {seconds:.1f} s, {requests} requests", flush=True)
     trials = []
     for number in range(kills):
         data, moment = place / f"killed-{number}", chance.uniform(0.05, 1.0) * seconds
@@ -95,7 +100,31 @@ def run_trials(web, place: Path, *, kills: int, pictures: int, chance: random.Ra
     return trials
 
 
-def start(web, queries: Path, data: Path, pictures: int) -> "subprocess.Popen[bytes]":
+def run_syscalls(web, place: Path, *, most: int, pictures: int) -> list[Trial]:
+    """Kill a harvest at the n-th system call of each kind."""
+    trials: list[Trial] = []
+    queries, expected = place / "queries.csv", digest(place / "reference")
+    for name in SYSCALLS if most else ():
+        data, log = place / "counted", place / "calls.txt"
+        start(web, queries, data, pictures, ("strace", "-f", "-o", str(log), "-e", f"trace={name}")).wait(300)
+        shutil.rmtree(data)
+        calls = sum(f" {name}(" in line for line in log.read_text(errors="replace").splitlines())
+        step = max(1, -(-calls // most))
+        before = len(trials)
+        for number in range(1, calls + 1, step):
+            inject = f"inject={name}:signal=SIGKILL:when={number}"
+            wrapper = ("strace", "-f", "-o", "/dev/null", "-e", f"trace={name}", "-e", inject)
+            start(web, queries, data, pictures, wrapper).wait(300)
+            opened = opens(data)
+            harvest(web, queries, data, pictures)
+            trials.append(Trial(0.0, opened, digest(data) == expected, 0.0))
+            shutil.rmtree(data)
+        equal = sum(one.equal and one.opened for one in trials[before:])
+        print(f"{name:<10} {calls:>5} calls, killed at {len(trials) - before}, equal {equal}", flush=True)
+    return trials
+
+
+def start(web, queries: Path, data: Path, pictures: int, wrapper: tuple[str, ...] = ()) -> "subprocess.Popen[bytes]":
     """Start the command in a process group of its own."""
     command = [
         sys.executable,
@@ -110,7 +139,7 @@ def start(web, queries: Path, data: Path, pictures: int) -> "subprocess.Popen[by
     ]
     providers = ["--provider", "bing", "--provider", "openverse"]
     return subprocess.Popen(
-        [*command, *providers],
+        [*wrapper, *command, *providers],
         env={**os.environ, **web.environ},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -1,10 +1,13 @@
 """A whole harvest on the loopback web: nothing is lost, every loss has its reason, a second run asks nobody."""
 
+import io
 import json
 import sqlite3
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from canary import Server, always, reply
 from harvesting import CORAL, HASTY, KING, candidates, digest, image_requests, kept_by_picture, run
 from PIL import Image
 
@@ -529,3 +532,85 @@ def test_the_config_says_what_a_harvest_does_unless_told_otherwise():
     config = HarvestConfig()
 
     assert (config.per_label, config.size, config.robots) == (200, 500, True)
+
+
+# the network
+
+
+class Telling:
+    """A progress that calls a function for each line that is said."""
+
+    def __init__(self, tell):
+        self._tell = tell
+
+    def start(self, title, total=None):
+        pass
+
+    def advance(self, steps=1, note=""):
+        pass
+
+    def say(self, line):
+        self._tell(line)
+
+
+def noise(number):
+    file = io.BytesIO()
+    Image.effect_noise((200 + number, 150), 60).convert("RGB").save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def unplugged(tmp_path):
+    """A list of addresses on hosts that are away until ``plug_in`` is called."""
+    servers = [Server(always(reply(noise(number))), f"127.0.0.{number + 40}") for number in range(4)]
+    for server in servers:
+        server.close()
+    back = []
+
+    def plug_in():
+        back.extend(
+            Server(always(reply(noise(number))), server.address, server.port) for number, server in enumerate(servers)
+        )
+
+    path = tmp_path / "list.csv"
+    path.write_text("url\n" + "".join(f"{server.url}/{n}.jpg\n" for n in range(2) for server in servers))
+    yield Query(label="all", name="all", text=str(path), providers=("urls",)), plug_in
+    for server in back:
+        server.close()
+
+
+LOOPBACK = type("", (), {"environ": {"IMGKIT_ALLOW_PRIVATE_HOSTS": "127.0.0.0/8"}})
+
+
+def test_a_network_that_comes_back_costs_nothing(unplugged, data):
+    query, plug_in = unplugged
+    said = []
+
+    def tell(line):
+        said.append(line)
+        if "seems to be down" in line:
+            plug_in()
+
+    patience = replace(HASTY, outage_failures=6, outage_hosts=3, probe_s=0.1, outage_s=20.0)
+    report = run(LOOPBACK, data, query, patience=patience, progress=Telling(tell), robots=False)
+
+    assert [line for line in said if "network" in line] == [
+        "The network seems to be down. Looking again every 0 s; nothing is lost, and Ctrl-C saves.",
+        "The network is back.",
+    ]
+    assert Counter((one.state, one.reason) for one in candidates(data)) == {
+        ("kept", ""): 4,
+        ("rejected", "dup.exact"): 4,
+    }
+    assert not report.network_down
+
+
+def test_a_network_that_stays_away_ends_the_run_with_5_and_everything_waits(unplugged, data):
+    query, _ = unplugged
+    patience = replace(HASTY, outage_failures=6, outage_hosts=3, probe_s=0.05, outage_s=0.2)
+
+    report = run(LOOPBACK, data, query, patience=patience, robots=False)
+
+    assert report.exit_code == 5
+    assert report.summary.startswith("The network is down. 0 pictures")
+    assert {one.state for one in candidates(data)} <= {"pending", "deferred"}
