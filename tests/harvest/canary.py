@@ -9,9 +9,10 @@ import time
 class Server:
     """A raw server. ``answer(request, connection)`` is called in a thread for each connection."""
 
-    def __init__(self, answer, address="127.0.0.1", port=0):
+    def __init__(self, answer, address="127.0.0.1", port=0, tls=None):
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._answer = answer
+        self._tls = tls
         self.requests = []
         self.connections = 0
         self._open = []
@@ -47,11 +48,14 @@ class Server:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection):
-        with contextlib.suppress(OSError), connection:
+        with contextlib.suppress(OSError), self._secured(connection) as connection:
             while request := _read_request(connection):
                 self.requests.append(request)
                 if self._answer(request, connection) != "again":
                     return
+
+    def _secured(self, connection):
+        return self._tls.wrap_socket(connection, server_side=True) if self._tls else connection
 
 
 def _read_request(connection):

@@ -2,7 +2,10 @@
 
 import gzip
 import os
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import zlib
@@ -285,6 +288,45 @@ def test_a_proxy_that_is_away_is_named():
 
     fetcher.close()
     assert (failure.reason, failure.transient) == ("net.proxy", True)
+
+
+# TLS
+
+
+@pytest.fixture
+def encrypted(tmp_path):
+    """A server with a certificate that only its own file vouches for."""
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl to make a certificate with")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {key} -out {certificate} -days 2 -subj /CN=imgkit-test"
+    subprocess.run([*made.split(), "-addext", "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    with Server(always(reply(JPEG)), tls=context) as server:
+        yield server, certificate
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(encrypted, fetcher):
+    server, _ = encrypted
+
+    failure = fetcher.fetch(f"https://{server.host}/a.jpg")
+
+    assert (failure.reason, failure.transient) == ("net.tls", True)
+    assert server.requests == []
+
+
+def test_an_encrypted_body_arrives_and_its_connection_is_used_again(encrypted, monkeypatch):
+    server, certificate = encrypted
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    fetcher = Fetcher(Guard(Allowed.read(["127.0.0.0/8"])), user_agent="x", limits=HASTY)
+
+    answers = [fetcher.fetch(f"https://{server.host}/{n}.jpg") for n in range(3)]
+
+    fetcher.close()
+    assert [answer.body for answer in answers] == [JPEG] * 3
+    assert server.connections == 1
 
 
 # headers

@@ -154,6 +154,16 @@ def test_a_second_run_asks_no_host_and_changes_nothing(data):
     assert (first.exit_code, second.exit_code, second.requests) == (0, 0, 0)
 
 
+def test_robots_txt_is_remembered_for_the_next_run(data):
+    with serve(world_with(good=6, faults=[])) as web:
+        run(web, data, CORAL, per_label=4)
+        asked = len(web.requests)
+
+        run(web, data, CORAL, per_label=6)
+
+        assert [one.target for one in web.requests[asked:] if one.target == "/robots.txt"] == []
+
+
 def test_another_size_is_made_from_originals_without_a_request(data):
     with serve(world_with(good=4, faults=["sideways"])) as web:
         run(web, data, size=500)

@@ -298,6 +298,17 @@ def test_five_failures_in_a_row_park_a_host_and_three_parks_give_it_up():
     assert begun == [0.0] * 5 + [60.0] * 5 + [120.0] * 5
 
 
+def test_hosts_are_forgiven_what_the_network_did():
+    hosts = Hosts()
+    hosts.give_up("a", PUBLIC, Failure(reason="net.connect", transient=True))
+    hosts.give_up("b", PUBLIC, Failure(reason="http.429", transient=True, retry_after=3600.0))
+
+    hosts.forgive({"net.connect"})
+
+    assert hosts.given_up("a") is None
+    assert hosts.given_up("b") is not None
+
+
 def test_a_job_comes_back_after_its_pause():
     hosts = Hosts()
     hosts.add("a", "job", OWN, now=0.0, after_s=2.0)

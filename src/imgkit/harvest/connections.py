@@ -115,7 +115,8 @@ class Connections:
         self._proxy = proxy_target(proxy) if proxy else None
         self._idle: dict[str, list[Link]] = defaultdict(list)
         self._lock = threading.Lock()
-        self._tls = ssl.create_default_context(cafile=where())
+        self._tls = ssl.create_default_context()  # the system's authorities and SSL_CERT_FILE
+        self._tls.load_verify_locations(where())
 
     def borrow(self, target: Target, watch: Watch, *, connect_s: float) -> Link:
         """Return a connection for ``target``: an idle one if there is one, else a new one, not yet connected."""

@@ -3,6 +3,7 @@
 import heapq
 import itertools
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -142,6 +143,13 @@ class Hosts(Generic[Job]):
         """Leave a host to a later run."""
         host = self._hosts.setdefault(name, _Host(limits, limits.gap_s))
         host.given_up = failure
+
+    def forgive(self, reasons: Collection[str]) -> None:
+        """Take back what hosts were blamed for with these reasons: it was the network."""
+        for host in self._hosts.values():
+            host.failures = host.parks = 0
+            if host.given_up is not None and host.given_up.reason in reasons:
+                host.given_up = None
 
     def given_up(self, name: str) -> Failure | None:
         """Return why a host is left to a later run, None when it is not."""

@@ -476,6 +476,7 @@ class Schedule:
         now = self._clock()
         if reachable:
             self._outage.over()
+            self._hosts.forgive(UNREACHABLE)
             self._progress.say("The network is back.")
             for label, entry in reversed(self._lost_in_outage):
                 self._books.forget(entry)
