@@ -14,6 +14,7 @@ VERSION = 1
 
 THRESHOLD: Final = 0.5
 WORTH_A_LOOK: Final = 0.3
+FEWEST: Final = 8  # pictures of a label; of fewer a model cannot learn what it looks like
 
 
 def run(evidence: Evidence) -> list[Finding]:
@@ -30,7 +31,7 @@ def run(evidence: Evidence) -> list[Finding]:
         return []
     probabilities = out_of_fold_opinions(evidence, indices)
     labels: Indices = np.array([names.index(evidence.pictures[one].label_now) for one in indices], dtype=np.int64)
-    errors = find_label_errors(labels, probabilities)
+    errors, sizes = find_label_errors(labels, probabilities), np.bincount(labels, minlength=len(names))
     return [
         Finding(
             label=evidence.pictures[one].label,
@@ -47,5 +48,7 @@ def run(evidence: Evidence) -> list[Finding]:
             version=VERSION,
         )
         for row, one in enumerate(indices)
-        if errors.score[row] >= WORTH_A_LOOK and errors.suggested[row] != labels[row]
+        if errors.score[row] >= WORTH_A_LOOK
+        and errors.suggested[row] != labels[row]
+        and min(sizes[labels[row]], sizes[errors.suggested[row]]) >= FEWEST
     ]

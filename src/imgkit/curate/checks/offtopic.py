@@ -17,7 +17,8 @@ WORTH_A_LOOK: Final = 3.0
 LEFT_OUT_FROM: Final = 2.2  # deviations from which a picture does not count as an example of its label in the next pass
 PASSES: Final = 2
 SMALLEST_DEVIATION: Final = 0.02  # of cosine distance; a label of nearly equal pictures is not made of outsiders
-FEWEST: Final = 8  # pictures in all; with fewer nothing is far from anything
+FEWEST: Final = 12  # pictures in all; with fewer nothing is far from anything
+FEW: Final = 8  # pictures of a label at which its spread counts double, as so few know little of it
 _ROWS: Final = 1024
 
 
@@ -77,7 +78,8 @@ def distances_from_every_label(
         for column in range(len(names)):
             own = distances[(nearest == column) & examples, column]
             middle, low = (np.median(own), np.percentile(own, 10)) if len(own) else (1.0, 0.0)
-            deviations[:, column] = (distances[:, column] - middle) / max(middle - low, SMALLEST_DEVIATION)
+            spread = max(middle - low, SMALLEST_DEVIATION) * (1 + FEW / max(1, len(own)))
+            deviations[:, column] = (distances[:, column] - middle) / spread
         examples = _examples(deviations.min(axis=1), labels, examples)
     best = deviations.argmin(axis=1)
     return deviations[np.arange(len(labels)), best], names[best]
