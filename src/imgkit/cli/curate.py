@@ -29,8 +29,8 @@ def curate(
     policy: Annotated[
         str,
         typer.Option(
-            help="What happens to suspects that nobody looked at: strict leaves all out, suggest those that are nearly "
-            "always bad, keep none."
+            help="What happens to suspects that nobody looked at: strict leaves all out, suggest those most "
+            "strongly suspected, keep none."
         ),
     ] = "suggest",
     allow: Annotated[

@@ -11,18 +11,19 @@ from imgkit.curate.pictures import Key, Picture
 from imgkit.manifest import Finding, Judgement
 
 SURE: Final = 0.9
-"""Suspicion from which "suggest" leaves a suspect out: nine of ten of these are bad (benchmarks/curate.py)."""
+"""Suspicion from which "suggest" leaves a suspect out. The scales below aim at nine bad ones of ten; they were chosen on the
+photographs of ``benchmarks/curate.py``, so on other pictures this is an aim and not a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspicion:
-    """How a check's score becomes the probability that the picture is bad: 1/2 at ``even``, 0.9 at ``sure``."""
+    """How a check's score becomes a suspicion, 0 to 1 with 1 worst: 1/2 at ``even``, 0.9 at ``sure``."""
 
     even: float
     sure: float
 
     def of(self, score: float) -> float:
-        """Return the probability, 0 to 1."""
+        """Return the suspicion, 0 to 1."""
         steepness = math.log(SURE / (1 - SURE)) / (self.sure - self.even)
         return 1 / (1 + math.exp(-max(-50.0, min(50.0, steepness * (score - self.even)))))
 
@@ -34,7 +35,7 @@ SUSPICIONS: Final[dict[str, Suspicion]] = {
     "text": Suspicion(even=3.0, sure=6.0),
     "quality": Suspicion(even=2.0, sure=8.0),
 }
-"""The checks that make suspects, each with two points of its measured precision (benchmarks/curate.py)."""
+"""The checks that make suspects, each with two points of its scale, see ``SURE``."""
 
 REASONS_OF: Final[dict[str, str]] = {
     "label": "bad.label",
@@ -52,7 +53,7 @@ def judge(
 
     Certain ones are rejected: unreadable files, copies of a better picture, flat ones. A picture under several labels
     is a suspect until a person says which. Every other finding at or above its threshold makes a suspect whose score is
-    the probability that it is bad; the check that is most certain names the reason.
+    the suspicion; the check that is most certain names the reason.
 
     Args:
         pictures: N pictures.
