@@ -11,8 +11,8 @@ from imgkit.curate.pictures import Key, Picture
 from imgkit.manifest import Finding, Judgement
 
 SURE: Final = 0.9
-"""Suspicion from which "suggest" leaves a suspect out. The scales below aim at nine bad ones of ten; they were chosen on the
-photographs of ``benchmarks/curate.py``, so on other pictures this is an aim and not a measurement."""
+"""Suspicion from which "suggest" leaves a suspect out. The scales below aim at nine bad ones of ten; they were
+chosen on the photographs of ``benchmarks/curate.py``, so on other pictures this is an aim and not a measurement."""
 
 
 @dataclass(frozen=True, slots=True)
