@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
@@ -20,6 +19,7 @@ from imgkit.harvest.attempts import Again, Attempt, Done
 from imgkit.harvest.books import Books
 from imgkit.harvest.guard import Guard
 from imgkit.harvest.hosts import Hosts
+from imgkit.harvest.jobs import Answered, Job, Kept, Probed, RobotsAnswered, RobotsJob
 from imgkit.harvest.journey import Arrived, Journey, Timed
 from imgkit.harvest.outage import UNREACHABLE, Outage
 from imgkit.harvest.patience import Patience
@@ -43,50 +43,6 @@ LONGEST_PAUSE_S: Final = 0.1
 LAST_MOMENT_S: Final = 1.0
 THIS_MACHINE: Final = ""
 _LOCAL: Final = hosts.HostLimits(connections=4, gap_s=0.0)
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One address under way, for every label that waits for it."""
-
-    entries: list[Entry]
-    attempt: Attempt
-    target: Target | None = None  # None: a file of this machine
-
-
-@dataclass(slots=True, eq=False)
-class RobotsJob:
-    """The robots.txt of an origin under way, with the jobs that wait for it."""
-
-    target: Target
-    waiting: list[Job] = field(default_factory=list)
-    tries: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    host: str
-    job: Job
-    timed: Timed
-
-
-@dataclass(frozen=True, slots=True)
-class _RobotsAnswered:
-    host: str
-    job: RobotsJob
-    answer: str | Failure
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    job: Job
-    outcome: Arrived | Failure
-    requests: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Probed:
-    reachable: bool
 
 
 class Schedule:
@@ -297,13 +253,13 @@ class Schedule:
 
     def _ask(self, name: str, job: Job) -> None:
         timed = self._journey.request(job.attempt)
-        self._events.put(_Answered(name, job, timed))
+        self._events.put(Answered(name, job, timed))
         if isinstance(timed.answer, Fetched):
             outcome = self._journey.arrive(timed.answer)
-            self._events.put(_Kept(job, outcome, job.attempt.requests + 1))
+            self._events.put(Kept(job, outcome, job.attempt.requests + 1))
 
     def _ask_robots(self, name: str, job: RobotsJob) -> None:
-        self._events.put(_RobotsAnswered(name, job, self._journey.ask_robots(job.target)))
+        self._events.put(RobotsAnswered(name, job, self._journey.ask_robots(job.target)))
 
     def _probe(self) -> None:
         assert self._last_reached is not None
@@ -311,9 +267,9 @@ class Schedule:
         try:
             self._guard.connect(self._last_reached, timeout_s=5.0).close()
         except Exception:
-            self._events.put(_Probed(False))
+            self._events.put(Probed(False))
         else:
-            self._events.put(_Probed(True))
+            self._events.put(Probed(True))
 
     # what follows
 
@@ -353,20 +309,20 @@ class Schedule:
 
     def _handle(self, event: object) -> None:
         match event:
-            case _Answered(host, job, timed):
+            case Answered(host, job, timed):
                 self._answered(host, job, timed)
-            case _Kept(job, outcome, requests):
+            case Kept(job, outcome, requests):
                 self._busy -= 1
                 self._decoding -= 1
                 self._settle(job, outcome, requests)
-            case _RobotsAnswered(host, robots_job, answer):
+            case RobotsAnswered(host, robots_job, answer):
                 self._busy -= 1
                 self._robots_answered(host, robots_job, answer)
             case Searched(label, _, asked):
                 self._searched(self._shelves[label], asked)
             case Asking(provider, text):
                 self._progress.advance(0, note=f"asking {provider} for {text}")
-            case _Probed(reachable):
+            case Probed(reachable):
                 self._probed(reachable)
             case Broken(error):
                 raise error
