@@ -239,9 +239,12 @@ class Running:
 def serving(data, **settings):
     """Serve ``data`` in a thread of this process until the block ends."""
     heard, report, finished = Heard(), [], []
+    fails = settings.pop("fails", None)
 
     def finish():
         finished.append(1)
+        if fails:
+            raise fails.pop()
         return {"kept": 7, "folder": "data/curated", "report": "report.html", "next": "imgkit train data/curated"}
 
     environ = settings.pop("environ", {})

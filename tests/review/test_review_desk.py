@@ -310,3 +310,12 @@ def test_closing_without_finishing_writes_the_set_when_something_was_decided(sus
 
     assert (len(untouched.finished), len(decided.finished)) == (0, 1)
     assert written(suspects.data) == (1, 1)
+
+
+def test_what_may_pass_by_itself_is_told_apart_from_what_is_wrong_with_the_request(suspects):
+    fails = [UsageError("no such folder"), ResourceError("disk full")]
+    with serving(suspects.data, fails=fails) as server:
+        answers = [server.ask("POST", "/api/finish", {}) for _ in range(3)]
+
+    assert [status for status, _, _ in answers] == [503, 422, 200]
+    assert b"disk full" in answers[0][2]

@@ -412,6 +412,29 @@ def test_what_a_closed_window_could_not_send_is_sent_by_the_next(builder, window
     assert list(decided(builder.data).values()) == ["reject"] * 4
 
 
+def test_a_page_whose_pictures_have_changed_meanwhile_still_decides_about_what_it_shows(builder, window):
+    """Another harvest, while the server was away, puts pictures before the known ones: all rows have moved."""
+    builder.add_many("king_snake", 6, verdict="suspect", reason="bad.offtopic", check="offtopic")
+    own = OwnProcess(builder.data, free_port())
+    page = window(own.start())
+    first = painted(page)
+    own.kill()
+    builder.add_many("coral_snake", 5, verdict="suspect", reason="bad.offtopic", check="offtopic")
+    page.keyboard.press("x")
+    try:
+        own.start()
+        until(page, "imgkit.store.listing.rows === 11")
+        second = painted(page)
+        page.keyboard.press("k")
+        settle(page)
+        shown = page.evaluate("[...document.querySelectorAll('.past')].length")
+    finally:
+        own.kill()
+
+    assert decided(builder.data) == {first: "reject", second: "keep"}
+    assert shown >= 1
+
+
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["1280 px", "390 px"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_mode_fits_and_every_control_has_a_name(server, window, viewport, scheme):

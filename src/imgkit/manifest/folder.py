@@ -66,8 +66,8 @@ class DataFolder:
 
     def harvested_file(self, label: str, image_id: str) -> Path:
         """The materialised picture of an item."""
-        return self.harvested / label / f"{image_id}.jpg"
+        return self.root.joinpath("harvested", label, f"{image_id}.jpg")
 
     def curated_file(self, label: str, image_id: str) -> Path:
         """The same picture in the curated set."""
-        return self.curated / label / f"{image_id}.jpg"
+        return self.root.joinpath("curated", label, f"{image_id}.jpg")

@@ -21,7 +21,7 @@ from imgkit.curate.review.facts import facts
 from imgkit.curate.review.guard import MAX_BODY_BYTES, App, Guard, Rules
 from imgkit.curate.review.prints import THUMB_SIZES, Prints
 from imgkit.curate.review.wire import MalformedError, actions_from, object_from, text_from
-from imgkit.errors import ImgkitError
+from imgkit.errors import ImgkitError, LockedError, ResourceError
 
 T = TypeVar("T")
 
@@ -235,7 +235,9 @@ async def _malformed(request: Request, error: Exception) -> Response:
 
 
 async def _sentence(request: Request, error: Exception) -> Response:
-    return JSONResponse({"error": str(error)}, 422)
+    # what may pass by itself is sent again by the page; the rest is wrong with the request
+    passing = isinstance(error, ResourceError | LockedError)
+    return JSONResponse({"error": str(error)}, 503 if passing else 422)
 
 
 def static_files() -> dict[str, bytes]:

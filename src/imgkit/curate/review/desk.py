@@ -101,7 +101,7 @@ class Desk:
             except BaseException:
                 self._reload()
                 raise
-            return {"fates": fates, "marks": self._rows(touched), "revision": self.revision}
+            return {"fates": fates, "marks": self._rows(touched), **self._versions()}
 
     def _take(self, posted: Posted) -> tuple[str, set[Key]]:
         if posted.key in self._ledger.entries:
@@ -172,7 +172,6 @@ class Desk:
             self._catch_up()
             done = list(self._ledger.done)
             return {
-                "listing": self.listing.revision,
                 "labels": self._labels(),
                 "marks": [
                     self._row(key, mark) for key, mark in self._ledger.marks().items() if key in self.listing.row
@@ -180,7 +179,7 @@ class Desk:
                 "done": [self._history_row(key) for key in done[-HISTORY_SHOWN:]],
                 "older": max(0, len(done) - HISTORY_SHOWN),
                 "undone": [self._history_row(key) for key in self._ledger.undone],
-                "revision": self.revision,
+                **self._versions(),
                 "reviewer": self._reviewer,
                 "audit": self.audit(),
             }
@@ -206,7 +205,7 @@ class Desk:
         with self._lock:
             self._catch_up()
             if (after_decision, after_action) == (self._last_decision, self._last_action):
-                return {"marks": [], "actions": [], "labels": self._labels(), "revision": self.revision}
+                return {"marks": [], "actions": [], "labels": self._labels(), **self._versions()}
             actions = self._log.actions(after=after_action)
             touched = {(row.label, row.image_id) for row in self._manifest.decisions(after=after_decision)}
             for action in actions:
@@ -216,8 +215,12 @@ class Desk:
                 "marks": self._rows(touched),
                 "actions": [self._history_row(action.key) for action in actions],
                 "labels": self._labels(),
-                "revision": self.revision,
+                **self._versions(),
             }
+
+    def _versions(self) -> dict[str, str]:
+        """Say how far the log was read, and which listing the row numbers beside it belong to."""
+        return {"revision": self.revision, "listing": self.listing.revision}
 
     def _labels(self) -> list[list[str]]:
         self.listing.add_labels(self._manifest.labels())

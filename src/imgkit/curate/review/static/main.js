@@ -16,6 +16,7 @@ import { Store } from "./store.js";
 
 const RECENT = 10;
 const NOT_REPEATED = /^(keep|reject|accept|relabel|unsure|repeat|undo|redo|label\d|keep_.*|accept_group|help|mode|reject_as)$/;
+const FAST_MS = 60;  // a held key: nobody reads what is known about the pictures that fly by
 const SILENT_MS = 2000;  // a server that is away for less is not worth a word
 
 export class App {
@@ -80,7 +81,13 @@ export class App {
     this.store.addEventListener("outbox", () => { this.sendingTimer ??= setTimeout(() => { this.sendingTimer = null; this.#sending(); }, 400); });
     this.store.addEventListener("elsewhere", ({ detail }) => toast(`${number(detail.count)} ${detail.count === 1 ? "change" : "changes"} made in another window`));
     this.store.addEventListener("lost", () => toast("This was changed in another window first; the picture shows how it stands", { kind: "error", seconds: 5 }));
-    this.store.addEventListener("reload", () => { this.facts.clear(); this.#filters(); this.open(this.mode); });
+    this.store.addEventListener("reload", () => {
+      this.facts.clear();
+      this.pictures.clear();
+      this.store.hurried.clear();  // all of these go by row number
+      this.#filters();
+      this.open(this.mode);
+    });
     setInterval(() => { this.#sending(); this.#numbers(); }, 2000);
   }
 
@@ -98,7 +105,6 @@ export class App {
     document.body.dataset.view = mode.view;
     for (const [one, tab] of this.tabs) {
       tab.setAttribute("aria-selected", one === mode.name ? "true" : "false");
-      tab.tabIndex = one === mode.name ? 0 : -1;
     }
     this.tabs.get(mode.name).scrollIntoView({ block: "nearest", inline: "nearest" });
     this.viewport.setAttribute("aria-labelledby", `tab-${mode.name}`);
@@ -227,12 +233,13 @@ export class App {
     this.laterTimer ??= setTimeout(() => { this.laterTimer = null; this.#recent(); this.#counts(); }, 25);
   }
 
-  /** Run after the frame that is being made has been painted; only the last of several counts. */
+  /** Run after the frame that is being made has been painted; while keys come fast, only once they stop. */
   afterPaint(work) {
-    const first = !this.waiting;
-    this.waiting = work;
-    if (!first) return;
-    requestAnimationFrame(() => setTimeout(() => { const last = this.waiting; this.waiting = null; last(); }));
+    const now = performance.now(), fast = now - (this.lastPaint ?? 0) < FAST_MS;
+    this.lastPaint = now;
+    clearTimeout(this.paintTimer);
+    if (fast) this.paintTimer = setTimeout(work, FAST_MS);
+    else requestAnimationFrame(() => { clearTimeout(this.paintTimer); this.paintTimer = setTimeout(work); });
   }
 
   #numbers() {
@@ -299,12 +306,13 @@ export class App {
   }
 
   #sending() {
-    const { waiting, parked, failingSince, locked } = this.store.outbox;
+    const { waiting, parked, failingSince, trouble } = this.store.outbox;
     const away = failingSince && performance.now() - failingSince > SILENT_MS;
     this.status.dataset.kind = away ? "away" : waiting.length ? "sending" : "saved";
     this.status.textContent = away ? `${number(waiting.length)} unsent` : waiting.length ? "saving" : "saved";
-    const text = locked && away ? `The server does not know this page any more: ${locked}`
-      : away ? `The server has stopped. ${number(waiting.length)} ${waiting.length === 1 ? "decision is" : "decisions are"} kept in this browser and sent when it is back: imgkit curate --review`
+    const kept = `${number(waiting.length)} ${waiting.length === 1 ? "decision is" : "decisions are"} kept in this browser`;
+    const text = away && trouble ? `Not saved: ${trouble} ${kept}.`
+      : away ? `The server has stopped. ${kept} and sent when it is back: imgkit curate --review`
       : parked.length ? `${number(parked.length)} ${parked.length === 1 ? "action was" : "actions were"} refused: ${parked.at(-1).why}` : "";
     if (this.banner.textContent !== text) this.banner.textContent = text;
     this.banner.hidden = !text;

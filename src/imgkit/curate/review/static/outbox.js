@@ -10,17 +10,19 @@ export class Outbox {
    * @param {string} project  names the data folder: what was meant for one never reaches another
    * @param {(reply: object, sent: object[]) => void} onReply
    * @param {() => void} onChange  the number of waiting actions, or whether the server answers, has changed
+   * @param {() => void} onRefused  an action will never be written: what the page shows is not so
    */
-  constructor(project, onReply, onChange) {
+  constructor(project, onReply, onChange, onRefused) {
     this.project = project;
     this.session = [...crypto.getRandomValues(new Uint8Array(8))].map((one) => one.toString(36).padStart(2, "0")).join("");
     this.waiting = [];
     this.parked = [];
     this.failures = 0;
-    this.locked = "";
+    this.trouble = "";
     this.sending = false;
     this.onReply = onReply;
     this.onChange = onChange;
+    this.onRefused = onRefused;
     this.count = 0;
     this.failingSince = 0;
   }
@@ -74,7 +76,7 @@ export class Outbox {
         this.waiting.splice(0, batch.length);
         this.#forget(batch);
         this.failures = this.failingSince = 0;
-        this.locked = "";
+        this.trouble = "";
         this.onReply(reply, batch);
       } catch (error) {
         await this.#afterFailure(error, batch);
@@ -85,14 +87,15 @@ export class Outbox {
   }
 
   async #afterFailure(error, batch) {
-    const refused = error instanceof Refused;
-    if (refused && (error.status === 401 || error.status === 403)) this.locked = error.message;
-    else if (refused && error.status >= 400 && error.status < 500) {
+    const status = error instanceof Refused ? error.status : 0;
+    this.trouble = status ? error.message : "";
+    if (status >= 400 && status < 500 && status !== 401 && status !== 403) {
       if (batch.length === 1) {  // this one is the culprit: set it apart so that the others get through
         this.waiting.splice(0, 1);
         this.#forget(batch);
         this.parked.push({ action: batch[0], why: error.message });
         this.failures = 0;
+        this.onRefused();
       } else this.failures = 1;  // one by one now
       return;
     }

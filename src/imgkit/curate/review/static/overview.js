@@ -93,7 +93,7 @@ export class OverviewView {
   }
 
   #finish(total) {
-    if (this.told) { this.#finished(this.told); return; }
+    if (this.told?.actions === this.store.done.length) { this.#finished(this.told); return; }
     const result = this.store.audit?.result;
     fill(this.finish, h("h2", {}, "Finish"),
       h("p", {}, `Write ${number(total.kept ?? 0)} pictures to the curated folder, with the report. Nothing is deleted, and you can come back.`),
@@ -108,9 +108,10 @@ export class OverviewView {
     this.refresh();
     try {
       await this.store.outbox.settled();
-      this.told = await this.store.finish();
+      const told = await this.store.finish();
       announce("The set is written");
-      if (this.told.listing !== this.store.listing.revision) await this.store.reload();
+      if (told.listing !== this.store.listing.revision) await this.store.reload();
+      this.told = { ...told, actions: this.store.done.length };
     } catch (error) { toast(error.message, { kind: "error", seconds: 8 }); }
     this.finishing = false;
     this.refresh();

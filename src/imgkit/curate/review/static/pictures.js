@@ -21,6 +21,9 @@ export class Pictures {
     return entry;
   }
 
+  /** Forget all: the row numbers mean other pictures now. */
+  clear() { this.entries.clear(); }
+
   #load(row, priority) {
     const image = new Image();
     image.alt = "";

@@ -30,7 +30,7 @@ export class Store extends EventTarget {
     this.times = [];
     this.pending = new Map();  // row to the number of our actions that the server has not answered
     this.sentRows = new Map();  // key of an action on its way to its rows
-    this.outbox = new Outbox(state.project, (...reply) => this.#answered(...reply), () => this.#tell("outbox"));
+    this.outbox = new Outbox(state.project, (...reply) => this.#answered(...reply), () => this.#tell("outbox"), () => this.reload());
     this.channel = "BroadcastChannel" in globalThis ? new BroadcastChannel(`imgkit.${state.project}`) : null;
     this.channel?.addEventListener("message", () => this.poll());
     this.#load(columns, state);
@@ -190,7 +190,8 @@ export class Store extends EventTarget {
       }
       this.sentRows.delete(action.key);
     }
-    const rows = this.#hear(reply.marks);
+    const sameRows = reply.listing === this.listing.revision;  // else the numbers are those of another listing
+    const rows = sameRows ? this.#hear(reply.marks) : [];
     const fates = new Map(reply.fates.map(({ key, fate }) => [key, fate]));
     const lost = sent.filter(({ key }) => fates.get(key) === "stale" || fates.get(key) === "refused");
     if (lost.length) this.#tell("lost", { count: lost.length });
@@ -198,7 +199,7 @@ export class Store extends EventTarget {
     this.channel?.postMessage("written");
     if (rows.length) this.#tell("change", { rows, fromServer: true });
     if (answers.length) this.#tell("answered", {});
-    if (lost.length) this.reload();
+    if (lost.length || !sameRows) this.reload();
   }
 
   /** Ask what other windows have done since. */
@@ -209,6 +210,7 @@ export class Store extends EventTarget {
       const news = await get(`/api/changes?since=${this.revision}`);
       this.revision = news.revision;
       if (news.labels.length > this.labels.length) this.labels = news.labels;
+      if (news.listing !== this.listing.revision) { this.polling = false; this.reload(); return; }
       this.#heard(news);
     } catch { /* the outbox says when the server is away */ }
     this.polling = false;
@@ -236,11 +238,13 @@ export class Store extends EventTarget {
     if (taken < 0 && again >= 0) this.done.push(redone(this.undone.splice(again, 1)[0]));
   }
 
-  /** Read everything again: after a conflict, or when the pictures themselves have changed. */
+  /** Read everything again: after a conflict, or when the pictures or verdicts themselves have changed. */
   async reload() {
     try {
+      await this.outbox.settled();
       const [columns, state] = await Promise.all([get("/api/set"), get("/api/state")]);
       useWriteKey(state.write_key);
+      this.pending.clear();
       this.#load(columns, state);
       this.#tell("reload");
     } catch { /* the next poll or answer tries again */ }
