@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from imgkit.train.calibrate import softmax
+from imgkit.train.calibrate import fit_temperature
 from imgkit.train.classifier import Pixels
 from imgkit.train.config import Monitor
 from imgkit.train.interrupt import Stop
 from imgkit.train.intervals import macro_f1
-from imgkit.train.metrics import SMALLEST_PROBABILITY, Floats, Ints
+from imgkit.train.metrics import Floats, Ints
 from imgkit.train.model import Normalise
 from imgkit.vision.device import DTYPES, Precision
 
@@ -20,7 +20,11 @@ BATCH_ON_CPU, BATCH_ON_GPU = 8, 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """How some weights do on the validation set. ``nll`` is in nats."""
+    """How some weights do on the validation set.
+
+    ``nll`` is the loss in nats after the best temperature, as the model will be used: label smoothing makes weights
+    modest, which is no fault.
+    """
 
     macro_f1: float
     accuracy: float
@@ -78,9 +82,8 @@ class Judge:
 def judgement(logits: Floats, targets: Ints, labels: int) -> Judgement:
     """Score (N, K) logits."""
     predicted = np.asarray(logits.argmax(axis=1), dtype=np.int64)
-    given = softmax(logits)[np.arange(len(targets)), targets]
     return Judgement(
         macro_f1=macro_f1(targets, predicted, labels),
         accuracy=float((predicted == targets).mean()),
-        nll=float(-np.log(np.maximum(given, SMALLEST_PROBABILITY)).mean()),
+        nll=fit_temperature(logits, targets, np.arange(len(targets))).nll_after,
     )

@@ -138,8 +138,10 @@ def curves(report: TrainReport) -> list[tuple[str, Markup]]:
             points=[(row.epoch, row.train_loss) for row in rows],
             tone="out",
         ),
-        charts.Line(name="val", points=[(row.epoch, row.validation.nll) for row in rows], tone="copy"),
-        charts.Line(name="val, moving average", points=[(row.epoch, row.average.nll) for row in rows], tone="keep"),
+        charts.Line(name="val, calibrated", points=[(row.epoch, row.validation.nll) for row in rows], tone="copy"),
+        charts.Line(
+            name="val, calibrated, moving average", points=[(row.epoch, row.average.nll) for row in rows], tone="keep"
+        ),
     ]
     rate = [charts.Line(name="of the head", points=[(row.epoch, 1e5 * row.lr) for row in rows], tone="move")]
     return [
