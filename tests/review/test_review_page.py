@@ -471,6 +471,7 @@ def test_text_stands_out_from_its_ground(server, window, scheme):
     grounds = {
         "ink": ("ground", "surface", "sunken"),
         "soft": ("ground", "surface", "sunken"),
+        "faint": ("surface",),
         "on": ("keep", "reject"),
     }
     for kind in ("keep", "reject", "relabel", "unsure"):

@@ -4,8 +4,12 @@ import gzip
 import io
 import json
 import os
+import signal
 import socket
 import stat
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -90,6 +94,27 @@ def test_a_review_without_pictures_says_what_to_run(tmp_path):
 )
 def test_a_browser_is_opened_only_where_it_shows_up(environ, system, opens):
     assert can_open_browser(environ, system=system) is opens
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT to send")
+def test_ctrl_c_ends_the_command_with_its_summary(suspects):
+    with listen(0, last=None) as free:
+        port = free.getsockname()[1]
+    noted = suspects.data / ".review" / "server.json"
+    command = [sys.executable, "-m", "imgkit", "curate", "--review", "--no-browser", f"--port={port}"]
+    running = subprocess.Popen(
+        [*command, f"--data={suspects.data}"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not noted.exists():
+        assert running.poll() is None, running.stderr.read()
+        time.sleep(0.05)
+
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+
+    assert running.returncode == 0, err
+    assert f"Review page: http://127.0.0.1:{port}/?t=" in err
+    assert "Decided by a person: 0 kept, 0 rejected, 0 relabelled." in out
 
 
 # keys
