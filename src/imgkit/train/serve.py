@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from imgkit.errors import ResourceError
 from imgkit.progress import Progress, Silent
 from imgkit.reasons import REASONS
 from imgkit.train.classifier import Classifier, load_classifier
-from imgkit.train.predict import Prediction, name_guesses
-from imgkit.vision.decode import LIMITS, Rejected, decode
+from imgkit.train.microbatch import MicroBatches
+from imgkit.train.predict import name_guesses
+from imgkit.vision.decode import Rejected
 
 LOOPBACK = "127.0.0.1"
 LARGEST_BODY_BYTES = 20 << 20  # the largest picture that a camera writes
@@ -85,23 +85,23 @@ def listen(port: int) -> socket.socket:
 
 def make_app(classifier: Classifier, address: str) -> Starlette:
     """Return the application that answers at ``address`` ("127.0.0.1:5858"), and to no other name."""
-    worker = ThreadPoolExecutor(1, thread_name_prefix="network")  # a network on a CPU uses all cores for one picture
+    batches = MicroBatches(classifier)
     waiting = asyncio.Semaphore(WAITING)
 
     async def predict(request: Request) -> Response:
         if waiting.locked():
             return _refused(503, "busy: try again in a second")
+        try:
+            body = await asyncio.wait_for(_body(request), SECONDS_FOR_A_BODY)
+        except (TimeoutError, ClientDisconnect):
+            return _refused(408, "the picture did not arrive in time")
+        if body is None:
+            return _refused(413, f"larger than {LARGEST_BODY_BYTES >> 20} MiB")
         async with waiting:
-            try:
-                body = await asyncio.wait_for(_body(request), SECONDS_FOR_A_BODY)
-            except (TimeoutError, ClientDisconnect):
-                return _refused(408, "the picture did not arrive in time")
-            if body is None:
-                return _refused(413, f"larger than {LARGEST_BODY_BYTES >> 20} MiB")
-            prediction = await asyncio.get_running_loop().run_in_executor(worker, answer, classifier, body)
-        if prediction.reason:
-            return _refused(422, f"{REASONS[prediction.reason]} [{prediction.reason}]")
-        values = prediction.as_json()
+            outcome = await batches.ask(body)
+        if isinstance(outcome, Rejected):
+            return _refused(422, f"{REASONS[outcome.reason]} [{outcome.reason}]")
+        values = name_guesses(classifier, Path(), outcome, top=TOP).as_json()
         del values["path"]
         return JSONResponse(values)
 
@@ -111,16 +111,6 @@ def make_app(classifier: Classifier, address: str) -> Starlette:
     routes = [Route(path, _static(name, kind)) for path, (name, kind) in STATIC.items()]
     routes += [Route("/predict", predict, methods=["POST"]), Route("/about", about)]
     return Starlette(routes=routes, middleware=[Middleware(_Guard, address=address)])
-
-
-def answer(classifier: Classifier, body: bytes) -> Prediction:
-    """Return what the bytes of one picture show."""
-    form = classifier.backbone.preprocessing
-    outcome = decode(body, limits=LIMITS, shortest=round(form.size / form.crop))
-    if isinstance(outcome, Rejected):
-        return Prediction(path=Path(), reason=outcome.reason, detail=outcome.detail)
-    said = classifier.look(classifier.backbone.prepare(outcome.image)[None])[0]
-    return name_guesses(classifier, Path(), said, top=TOP)
 
 
 class _Guard:
