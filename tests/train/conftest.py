@@ -1,11 +1,18 @@
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import uvicorn
 from drawing import draw_labels
 
+from imgkit.train.classifier import load_classifier
+from imgkit.train.config import TrainConfig
 from imgkit.train.picture import Picture
+from imgkit.train.run import train
+from imgkit.train.serve import listen, make_app
 
 torch.set_num_threads(1)
 
@@ -29,3 +36,26 @@ def picture() -> Callable[..., Picture]:
         return Picture(path=file, label=label, sha256=group, width=100, height=80, group=group, split=split)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the model folder of a linear probe that tells coral from king."""
+    root = draw_labels(tmp_path_factory.mktemp("serve") / "pictures", per_label=12, labels=("coral", "king"))
+    return train(TrainConfig(data=root, runs=root.parent / "runs", name="run", device="cpu", weights="packaged")).model
+
+
+@pytest.fixture(scope="session")
+def address(model: Path) -> Iterator[str]:
+    """Yield the address of a server that answers with that model."""
+    listener = listen(0)
+    where = f"127.0.0.1:{listener.getsockname()[1]}"
+    config = uvicorn.Config(make_app(load_classifier(model, device="cpu"), where), log_level="critical")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield where
+    server.should_exit = True
+    thread.join()

@@ -1,42 +1,16 @@
 import http.client
 import io
 import json
-import threading
-import time
 
 import numpy as np
 import pytest
-import uvicorn
-from drawing import COLOURS, draw, draw_labels
+from drawing import COLOURS, draw
 from PIL import Image
 
 from imgkit.errors import ResourceError
-from imgkit.train.classifier import load_classifier
-from imgkit.train.config import TrainConfig
 from imgkit.train.predict import predict
-from imgkit.train.run import train
-from imgkit.train.serve import LARGEST_BODY_BYTES, listen, make_app
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    root = draw_labels(tmp_path_factory.mktemp("serve") / "pictures", per_label=12, labels=("coral", "king"))
-    return train(TrainConfig(data=root, runs=root.parent / "runs", name="run", device="cpu", weights="packaged")).model
-
-
-@pytest.fixture(scope="module")
-def address(model):
-    listener = listen(0)
-    where = f"127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(make_app(load_classifier(model, device="cpu"), where), log_level="critical")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield where
-    server.should_exit = True
-    thread.join()
+from imgkit.train.serve import listen
+from imgkit.train.upload import LARGEST_BODY_BYTES
 
 
 def ask(address, method="POST", path="/predict", body=b"", **headers):

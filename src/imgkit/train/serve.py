@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,12 +21,12 @@ from imgkit.reasons import REASONS
 from imgkit.train.classifier import Classifier, load_classifier
 from imgkit.train.microbatch import MicroBatches
 from imgkit.train.predict import name_guesses
+from imgkit.train.upload import RefusedError, Uploads
 from imgkit.vision.decode import Rejected
+from imgkit.vision.device import keep_freed_memory
 
 LOOPBACK = "127.0.0.1"
-LARGEST_BODY_BYTES = 20 << 20  # the largest picture that a camera writes
-SECONDS_FOR_A_BODY = 20.0
-WAITING = 32  # requests that may wait for the network; more are asked to come back
+WAITING = 32  # pictures that may wait for the network; more are asked to come back
 TOP = 3
 STATIC = {
     "/": ("page.html", "text/html"),
@@ -56,6 +56,7 @@ def serve(model: Path, *, port: int = 0, device: str = "auto", progress: Progres
         UsageError: no such model.
         ResourceError: the port is taken.
     """
+    keep_freed_memory()
     classifier = load_classifier(model, device=device)
     listener = listen(port)
     address = f"{LOOPBACK}:{listener.getsockname()[1]}"
@@ -71,10 +72,12 @@ def listen(port: int) -> socket.socket:
     Raises:
         ResourceError: the port is taken.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # the protocol is named because asyncio sends at once (no 40 ms for Nagle's algorithm) only where it is
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((LOOPBACK, port))
+        listener.listen()
     except OSError as error:
         listener.close()
         raise ResourceError(
@@ -86,17 +89,15 @@ def listen(port: int) -> socket.socket:
 def make_app(classifier: Classifier, address: str) -> Starlette:
     """Return the application that answers at ``address`` ("127.0.0.1:5858"), and to no other name."""
     batches = MicroBatches(classifier)
-    waiting = asyncio.Semaphore(WAITING)
+    uploads, waiting = Uploads(), asyncio.Semaphore(WAITING)
 
     async def predict(request: Request) -> Response:
+        try:
+            body = await uploads.receive(request)
+        except RefusedError as refused:
+            return _refused(refused.status, str(refused))
         if waiting.locked():
             return _refused(503, "busy: try again in a second")
-        try:
-            body = await asyncio.wait_for(_body(request), SECONDS_FOR_A_BODY)
-        except (TimeoutError, ClientDisconnect):
-            return _refused(408, "the picture did not arrive in time")
-        if body is None:
-            return _refused(413, f"larger than {LARGEST_BODY_BYTES >> 20} MiB")
         async with waiting:
             outcome = await batches.ask(body)
         if isinstance(outcome, Rejected):
@@ -119,6 +120,7 @@ class _Guard:
     def __init__(self, app: ASGIApp, address: str) -> None:
         port = address.rsplit(":", 1)[-1]
         self._app, self._hosts = app, {address, f"localhost:{port}"}
+        self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -134,31 +136,21 @@ class _Guard:
                 ]
             await send(message)
 
-        refusal = self._refusal({name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]})
+        refusal = self._refusal([(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
         app = _refused(403, refusal) if refusal else self._app
         await app(scope, receive, send_with_headers)
 
-    def _refusal(self, headers: dict[str, str]) -> str:
-        if headers.get("host", "") not in self._hosts:
+    def _refusal(self, headers: Sequence[tuple[str, str]]) -> str:
+        """Return why a request with these headers gets nothing, "" where it does; each of repeated ones must pass."""
+
+        def only(name: str, allowed: Collection[str]) -> bool:
+            return all(value in allowed for key, value in headers if key == name)
+
+        if "host" not in dict(headers) or not only("host", self._hosts):
             return "this page answers to its own address only"
-        if headers.get("origin", "") not in ("", *(f"http://{host}" for host in self._hosts)):
-            return "another site may not ask"
-        if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        if not only("origin", self._origins) or not only("sec-fetch-site", ("none", "same-origin")):
             return "another site may not ask"
         return ""
-
-
-async def _body(request: Request) -> bytes | None:
-    """Return the body, None where it is larger than the limit; no more than that is ever held."""
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > LARGEST_BODY_BYTES:
-        return None
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > LARGEST_BODY_BYTES:
-            return None
-    return bytes(body)
 
 
 def _static(name: str, kind: str) -> Callable[[Request], Response]:
