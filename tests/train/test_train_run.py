@@ -3,7 +3,10 @@ import importlib.util
 import json
 import re
 import shutil
+import threading
 from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -246,6 +249,27 @@ def test_files_folders_and_patterns_name_each_picture_once(pictures):
     assert len(found) == 24
     with pytest.raises(UsageError, match="there is no"):
         find_files([king / "nothing*.png"])
+
+
+def test_an_address_is_predicted_like_the_file_behind_it_and_a_dead_one_is_a_row(finished, pictures, tmp_path):
+    report, _, _ = finished
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=pictures))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    web = f"http://127.0.0.1:{server.server_address[1]}"
+
+    found = predict(
+        report.model,
+        [f"{web}/king/001.png", pictures / "king" / "001.png", f"{web}/nothing.png"],
+        device="cpu",
+        downloads=tmp_path,
+    )
+    server.shutdown()
+    server.server_close()
+
+    by_name = {each.name: each for each in found}
+    assert by_name[f"{web}/king/001.png"].guesses == by_name[str(pictures / "king" / "001.png")].guesses
+    assert by_name[f"{web}/nothing.png"].reason == "http.404"
+    assert [path.name for path in tmp_path.rglob("*.png")] == ["001.png"]
 
 
 def test_labels_that_are_doubted_carry_a_suggestion(pictures, tmp_path):

@@ -1,5 +1,7 @@
 """``imgkit predict``: say what pictures show."""
 
+import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,18 +12,35 @@ from imgkit.errors import UsageError
 
 if TYPE_CHECKING:
     from imgkit.train.predict import Prediction
+    from imgkit.train.sorting import Sorted
 
 FORMATS = ("table", "csv", "jsonl")
 
 
 def predict(
     model: Annotated[Path, typer.Argument(help="A model folder that imgkit train wrote, or the folder of its run.")],
-    pictures: Annotated[list[str], typer.Argument(help="Files, folders, or patterns such as 'photos/*.jpg'.")],
+    pictures: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files, folders, patterns such as 'photos/*.jpg', web addresses, or - to read such lines from input."
+        ),
+    ],
     top: Annotated[int, typer.Option(min=1, help="Labels to name for each picture.")] = 3,
     form: Annotated[str, typer.Option("--format", help=f"How to print: {', '.join(FORMATS)}.")] = "table",
     output: Annotated[
         Path | None, typer.Option(help="Write to this file instead, as CSV, or as JSON lines if it ends in .jsonl.")
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(
+            "--sort-into",
+            help="Copy pictures into this folder, a folder for each label, _unknown and _unsure apart; none moved or "
+            "overwritten.",
+        ),
+    ] = None,
+    sure: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="With --sort-into: a lower probability than this is unsure.")
+    ] = 0.5,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
@@ -32,19 +51,44 @@ def predict(
             raise UsageError(f"--format {form} is not known. Nothing was predicted. Choose {', '.join(FORMATS)}.")
         from imgkit.files import write_text
         from imgkit.train.predict import as_csv, as_jsonl, predict
+        from imgkit.train.sorting import sort_into
 
-        found = predict(model, [Path(each) for each in pictures], top=top, device=device, progress=progress)
-        progress.stop()
+        with tempfile.TemporaryDirectory(prefix="imgkit-") as downloads:
+            found = predict(
+                model, _sources(pictures), top=top, device=device, downloads=Path(downloads), progress=progress
+            )
+            progress.stop()
+            placed = sort_into(found, into, sure=sure) if into is not None else None
         if output is not None:
             write_text(output, as_jsonl(found) if output.suffix == ".jsonl" else as_csv(found))
         if as_json:
-            console.print_json({"model": str(model), "predictions": [each.as_json() for each in found]})
-        elif output is not None:
+            summary: dict[str, object] = {"model": str(model), "predictions": [each.as_json() for each in found]}
+            console.print_json({**summary, "sorted": placed.as_json()} if placed else summary)
+            return
+        if output is not None:
             console.out.print(f"{len(found):,} predictions in {output}", markup=False)
-        elif form == "table":
-            _print_table(found)
-        else:
+        elif form != "table":
             typer.echo(as_csv(found) if form == "csv" else as_jsonl(found), nl=False)
+        elif placed is None:
+            _print_table(found)
+        if placed is not None and form == "table":
+            _print_sorted(placed)
+
+
+def _sources(given: list[str]) -> list[str]:
+    """Put the lines of the standard input where a "-" stands."""
+    lines = [line.strip() for line in sys.stdin] if "-" in given else []
+    return [source for each in given for source in (lines if each == "-" else [each]) if source]
+
+
+def _print_sorted(placed: "Sorted") -> None:
+    rows: list[list[object]] = [[folder, pictures] for folder, pictures in placed.counts.items()]
+    rows.append(["together", sum(placed.counts.values())])
+    console.table(f"Sorted into {placed.folder}", ["folder", "pictures"], rows, total=True)
+    said = [f"{placed.copied:,} copied", f"{placed.already:,} were there already"]
+    if placed.left_out:
+        said.append(f"{placed.left_out:,} are no pictures (--output names them)")
+    console.out.print(", ".join(said) + ".", markup=False)
 
 
 def _print_table(found: "list[Prediction]") -> None:
@@ -52,5 +96,5 @@ def _print_table(found: "list[Prediction]") -> None:
     for each in found:
         guesses = [f"{guess.label} {100 * guess.probability:.1f} %" for guess in each.guesses]
         said = f"no picture: {each.detail} ({each.reason})" if each.reason else guesses[0]
-        rows.append([str(each.path), f"unknown, perhaps {said}" if each.unknown else said, ", ".join(guesses[1:])])
+        rows.append([each.name, f"unknown, perhaps {said}" if each.unknown else said, ", ".join(guesses[1:])])
     console.table("Predictions", ["picture", "shows", "or"], rows)

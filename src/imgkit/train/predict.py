@@ -1,11 +1,12 @@
-"""Say what pictures show: files, folders and patterns in, one row each out."""
+"""Say what pictures show: files, folders, patterns and web addresses in, one row each out."""
 
 import csv
 import glob
 import io
 import json
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from imgkit.errors import UsageError
 from imgkit.progress import Progress, Silent
 from imgkit.train.classifier import Answer, Classifier, load_classifier
+from imgkit.train.remote import Refused, fetch_all, is_url
 from imgkit.vision.decode import UnreadablePictureError
 
 
@@ -30,7 +32,8 @@ class Prediction:
 
     ``guesses`` are the most probable labels, best first, () for a file that is no picture: then ``reason`` is a code
     of :mod:`imgkit.reasons` and ``detail`` a few words. ``unknown`` says that it looks like none of the
-    labels, whatever the probabilities are.
+    labels, whatever the probabilities are. ``url`` is where the picture was fetched from, "" for a file; then ``path``
+    is the copy.
     """
 
     path: Path
@@ -38,40 +41,66 @@ class Prediction:
     unknown: bool = False
     reason: str = ""
     detail: str = ""
+    url: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the person who asked called it: the address or the path."""
+        return self.url or str(self.path)
 
     def as_json(self) -> dict[str, object]:
         """Return the prediction as JSON-ready values."""
         if self.reason:
-            return {"path": str(self.path), "reason": self.reason, "detail": self.detail}
+            return {"path": self.name, "reason": self.reason, "detail": self.detail}
         guesses = [{"label": guess.label, "probability": round(guess.probability, 6)} for guess in self.guesses]
-        return {"path": str(self.path), "unknown": self.unknown, "guesses": guesses}
+        return {"path": self.name, "unknown": self.unknown, "guesses": guesses}
 
 
 def predict(
     model: Path,
-    paths: Sequence[Path],
+    sources: Sequence[Path | str],
     *,
     top: int = 3,
     device: str = "auto",
+    downloads: Path | None = None,
     progress: Progress | None = None,
 ) -> list[Prediction]:
-    """Return a prediction for each picture; a file that is no picture is a row with its reason.
+    """Return a prediction for each picture; a file or an address that gives no picture is a row with its reason.
 
     Args:
         model: a model folder, or the folder of a run.
-        paths: files, folders (searched through) and patterns such as ``photos/*.jpg``.
+        sources: files, folders (searched through), patterns such as ``photos/*.jpg``, and http or https addresses.
         top: labels to name for each picture.
         device: ``auto``, ``cpu``, ``cuda``, ...
+        downloads: folder that keeps what was fetched; None keeps nothing.
         progress: told of each picture.
 
     Raises:
         UsageError: no such model or no such file.
         IntegrityError: the model folder was damaged.
+        ResourceError: the disk is full or not writable.
     """
-    files = find_files(paths)
+    progress = progress or Silent()
+    urls = [str(source) for source in sources if is_url(str(source))]
+    files = find_files([Path(source) for source in sources if not is_url(str(source))])
     classifier = load_classifier(model, device=device)
+    if not urls:
+        return _predict_files(classifier, files, top=top, progress=progress)
+    with tempfile.TemporaryDirectory(prefix="imgkit-") as temporary:
+        fetched = fetch_all(urls, downloads or Path(temporary), progress=progress)
+        by_file = {outcome: url for url, outcome in fetched.items() if isinstance(outcome, Path)}
+        found = _predict_files(classifier, [*files, *by_file], top=top, progress=progress)
+    refused = [
+        Prediction(path=Path(), url=url, reason=outcome.reason, detail=outcome.detail)
+        for url, outcome in fetched.items()
+        if isinstance(outcome, Refused)
+    ]
+    return [*(replace(each, url=by_file.get(each.path, "")) for each in found), *refused]
+
+
+def _predict_files(classifier: Classifier, files: Sequence[Path], *, top: int, progress: Progress) -> list[Prediction]:
     predictions = []
-    for path, outcome in classifier.answer(files, progress=progress or Silent(), title="predicting"):
+    for path, outcome in classifier.answer(files, progress=progress, title="predicting"):
         if isinstance(outcome, UnreadablePictureError):
             rejected = outcome.rejected
             predictions.append(Prediction(path=path, reason=rejected.reason, detail=rejected.detail))
@@ -108,7 +137,9 @@ def find_files(paths: Sequence[Path]) -> list[Path]:
             found_by_pattern = glob.glob(str(path), recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
             matches = [Path(match) for match in sorted(found_by_pattern)]
             if not matches:
-                raise UsageError(f"there is no {path}. Nothing was predicted. Give files, folders or patterns.")
+                raise UsageError(
+                    f"there is no {path}. Nothing was predicted. Give files, folders, patterns or addresses."
+                )
             found |= dict.fromkeys(match for match in matches if match.is_file())
     return list(found)
 
@@ -124,7 +155,7 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
         cells = [cell for guess in each.guesses for cell in (guess.label, f"{guess.probability:.6f}")]
         cells += [""] * (2 * most - len(cells))
         unknown = "" if each.reason else "yes" if each.unknown else "no"
-        writer.writerow([str(each.path), unknown, *cells, each.reason, each.detail])
+        writer.writerow([each.name, unknown, *cells, each.reason, each.detail])
     return text.getvalue()
 
 
