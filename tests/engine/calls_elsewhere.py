@@ -69,3 +69,8 @@ def make_state():
 def count_calls(state, number):
     state["calls"] += 1
     return state["pid"], state["calls"], number
+
+
+def slow_double(number):
+    time.sleep(0.2)
+    return 2 * number

@@ -8,11 +8,42 @@ A function that is to run elsewhere is importable by name, takes and returns wha
 the manifest: only the process that drives the engine writes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 from imgkit.engine.inline import InlineEngine
 from imgkit.engine.local import LocalEngine
 from imgkit.engine.protocol import Engine, WorkerFailure
+from imgkit.errors import UsageError
 
-__all__ = ["Engine", "InlineEngine", "LocalEngine", "WorkerFailure", "make_engine"]
+__all__ = ["ENGINES", "Engine", "InlineEngine", "LocalEngine", "WorkerFailure", "chosen", "make_engine"]
+
+
+ENGINES: Final = ("local", "ray")
+
+
+@contextmanager
+def chosen(
+    name: str, *, ray_address: str = "", timeout_s: float | None = None, memory_bytes: int | None = None
+) -> Iterator[Engine | None]:
+    """Give the engine that a person chose by name for a while: None for ``local``, where each stage has its own.
+
+    Raises:
+        UsageError: there is no such engine, or Ray is not installed.
+        ResourceError: no cluster answers.
+    """
+    if name not in ENGINES:
+        raise UsageError(f"--engine {name} is not known. Nothing was changed. Choose one of {', '.join(ENGINES)}.")
+    if name == "local":
+        if ray_address:
+            raise UsageError("--ray-address belongs to --engine ray. Nothing was changed. Add --engine ray.")
+        yield None
+        return
+    from imgkit.engine.cluster import ClusterEngine
+
+    with ClusterEngine(ray_address, timeout_s=timeout_s, memory_bytes=memory_bytes) as engine:
+        yield engine
 
 
 def make_engine(

@@ -15,6 +15,7 @@ class InlineEngine:
     """Runs everything here and now, without limits: for tests and for machines where processes do not pay."""
 
     workers = 1
+    shares_files = True
 
     def submit(self, function: Callable[[C], R], argument: C) -> Future[R | WorkerFailure]:
         """Run ``function(argument)`` before returning."""
@@ -28,6 +29,8 @@ class InlineEngine:
         chunks: Iterable[C],
         *,
         init: Callable[[], object] | None = None,
+        cpus: int = 1,
+        gpus: int = 0,
         max_in_flight: int | None = None,
     ) -> Iterator[tuple[int, R | WorkerFailure]]:
         """Yield the outcomes one by one, in order."""

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -18,12 +19,14 @@ from typing import Any, BinaryIO, Final, Self, TypeVar, cast
 
 from imgkit.engine import worker
 from imgkit.engine.protocol import WorkerFailure
+from imgkit.engine.window import windowed
 
 C = TypeVar("C")
 R = TypeVar("R")
 
 _START_SECONDS: Final = 120.0  # for a child to import what its function needs, on a busy machine
 _ATTEMPTS: Final = 2
+_TICK_SECONDS: Final = 0.1  # how late a time limit may be noticed
 _BOOT: Final = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from imgkit.engine import worker; worker.main()"
 )
@@ -42,6 +45,8 @@ class LocalEngine:
         recycle_after: calls after which a process is replaced, so that what libraries leak stays small.
     """
 
+    shares_files = True
+
     def __init__(
         self,
         workers: int,
@@ -58,8 +63,9 @@ class LocalEngine:
         self._unfinished = 0
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._minders: list[_Minder] = []
+        self._closed = threading.Event()
         # also when nobody closes the engine: once, at its end or at the end of the process
-        self._shut = weakref.finalize(self, _shut, self._tasks, self._minders)
+        self._shut = weakref.finalize(self, _shut, self._tasks, self._minders, self._closed)
 
     @property
     def workers(self) -> int:
@@ -68,7 +74,7 @@ class LocalEngine:
 
     def submit(self, function: Callable[[C], R], argument: C) -> Future[R | WorkerFailure]:
         """Run ``function(argument)`` in a worker (see :class:`Engine`)."""
-        return self._submit(_Task(pickle.dumps(function), b"", pickle.dumps(argument, protocol=5), Future()))
+        return self.submit_pickled(pickle.dumps(function), b"", pickle.dumps(argument, protocol=5))
 
     def map(
         self,
@@ -76,34 +82,23 @@ class LocalEngine:
         chunks: Iterable[C],
         *,
         init: Callable[[], object] | None = None,
+        cpus: int = 1,
+        gpus: int = 0,
         max_in_flight: int | None = None,
     ) -> Iterator[tuple[int, R | WorkerFailure]]:
         """Yield (number of the chunk, outcome) as they come (see :class:`Engine`)."""
         call, start = pickle.dumps(function), pickle.dumps(init) if init else b""
-        finished: queue.SimpleQueue[tuple[int, Future[R | WorkerFailure]]] = queue.SimpleQueue()
-        running: set[Future[R | WorkerFailure]] = set()
-        numbered = enumerate(chunks)
-        exhausted = False
-        try:
-            while running or not exhausted:
-                while not exhausted and len(running) < (max_in_flight or 2 * self._most):
-                    following = next(numbered, None)
-                    if following is None:
-                        exhausted = True
-                        break
-                    number, chunk = following
-                    future: Future[R | WorkerFailure] = self._submit(
-                        _Task(call, start, pickle.dumps(chunk, protocol=5), Future())
-                    )
-                    running.add(future)
-                    future.add_done_callback(lambda done, number=number: finished.put((number, done)))  # type: ignore[misc]
-                if running:
-                    number, future = finished.get()
-                    running.discard(future)
-                    yield number, future.result()
-        finally:
-            for future in running:
-                future.cancel()
+        most = max(1, self._most // cpus)
+        ahead = max_in_flight or 2 * most
+        return windowed(
+            lambda chunk: self.submit_pickled(call, start, pickle.dumps(chunk, protocol=5)),
+            chunks,
+            ahead=lambda: ahead if cpus == 1 else min(ahead, most),
+        )
+
+    def submit_pickled(self, function: bytes, init: bytes, argument: bytes) -> "Future[Any]":
+        """Run what was pickled elsewhere, without looking at it; ``init`` is empty for none (see :class:`Engine`)."""
+        return self._submit(_Task(function, init, argument, Future()))
 
     def close(self) -> None:
         """Kill all workers and cancel what they had not finished."""
@@ -124,6 +119,8 @@ class LocalEngine:
                 raise RuntimeError("the engine is closed")
             self._unfinished += 1
             if len(self._minders) < min(self._most, self._unfinished):
+                if not self._minders:
+                    threading.Thread(target=_keep_time, args=(self._minders, self._closed), daemon=True).start()
                 self._minders.append(_Minder(self._tasks, self._limits))
                 self._minders[-1].start()
             self._tasks.put(task)
@@ -134,7 +131,16 @@ class LocalEngine:
             self._unfinished -= 1
 
 
-def _shut(tasks: "queue.SimpleQueue[_Task | None]", minders: "list[_Minder]") -> None:
+def _keep_time(minders: "list[_Minder]", closed: threading.Event) -> None:
+    """End children that outlive their time; one thread looks at all of them, since a timer for each call costs more."""
+    while not closed.wait(_TICK_SECONDS):
+        now = time.monotonic()
+        for minder in list(minders):
+            minder.look(now)
+
+
+def _shut(tasks: "queue.SimpleQueue[_Task | None]", minders: "list[_Minder]", closed: threading.Event) -> None:
+    closed.set()
     with contextlib.suppress(queue.Empty):
         while True:
             if (waiting := tasks.get_nowait()) is not None:
@@ -184,6 +190,12 @@ class _Minder(threading.Thread):
             if self._child is not None:
                 self._child.kill()
 
+    def look(self, now: float) -> None:
+        """End the child if what it is doing takes too long; its call then fails."""
+        with self._lock:
+            if self._child is not None:
+                self._child.look(now)
+
     def _attempt(self, task: _Task) -> object:
         request = worker.Request(task.function, task.init, task.argument, self._limits.memory_bytes)
         outcome: object = WorkerFailure("killed", "the engine was closed")
@@ -219,6 +231,7 @@ class _Child:
         )
         self._requests, self._replies = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         self._killed_for = ""
+        self._limit: tuple[float, str] | None = None
         self.calls = 0
 
     def call(self, request: worker.Request, timeout_s: float | None) -> tuple[object, bool]:
@@ -251,21 +264,19 @@ class _Child:
 
     @contextlib.contextmanager
     def _time_limit(self, seconds: float | None, doing: str) -> Iterator[None]:
-        if seconds is None:
-            yield
-            return
-
-        def expire() -> None:
-            self._killed_for = f"{doing} took more than {seconds:g} s"
-            self._process.kill()
-
-        timer = threading.Timer(seconds, expire)
-        timer.daemon = True
-        timer.start()
+        if seconds is not None:
+            self._limit = (time.monotonic() + seconds, f"{doing} took more than {seconds:g} s")
         try:
             yield
         finally:
-            timer.cancel()
+            self._limit = None
+
+    def look(self, now: float) -> None:
+        """Kill the process if what it is doing takes too long."""
+        limit = self._limit
+        if limit is not None and now >= limit[0]:
+            self._killed_for = limit[1]
+            self.kill()
 
     def _post_mortem(self) -> WorkerFailure:
         if self._killed_for:

@@ -13,8 +13,8 @@ R = TypeVar("R")
 class WorkerFailure:
     """A chunk that gave no result.
 
-    ``timeout``: over the time limit, twice. ``killed``: its process died or ran out of memory, twice. ``error``: the
-    function raised; the detail ends with the exception.
+    ``timeout``: over the time limit, twice. ``killed``: its process died or ran out of memory, twice, or its machine
+    was lost, three times. ``error``: the function raised; the detail ends with the exception.
     """
 
     kind: Literal["timeout", "killed", "error"]
@@ -28,8 +28,15 @@ class Engine(Protocol):
     def workers(self) -> int:
         """How many calls can run at once."""
 
+    @property
+    def shares_files(self) -> bool:
+        """Whether calls can open the files of this machine; where they cannot, bytes travel."""
+
     def submit(self, function: Callable[[C], R], argument: C) -> Future[R | WorkerFailure]:
-        """Run ``function(argument)`` somewhere; failing is a result of the future, never its exception."""
+        """Run ``function(argument)`` somewhere; failing is a result of the future, never its exception.
+
+        Only the loss of every machine is an exception, a ``ResourceError``: no argument is to blame for it.
+        """
 
     def map(
         self,
@@ -37,6 +44,8 @@ class Engine(Protocol):
         chunks: Iterable[C],
         *,
         init: Callable[[], object] | None = None,
+        cpus: int = 1,
+        gpus: int = 0,
         max_in_flight: int | None = None,
     ) -> Iterator[tuple[int, R | WorkerFailure]]:
         """Yield (number of the chunk, outcome) as they come, in any order.
@@ -45,7 +54,12 @@ class Engine(Protocol):
             function: called with a chunk, or with ``init()``'s result and a chunk.
             chunks: taken from only as fast as outcomes are used, ``max_in_flight`` ahead at most.
             init: builds what a worker needs once, such as a model.
+            cpus: processors that a call uses; fewer calls run at once when it is more than one.
+            gpus: graphics processors that a call has for itself on a cluster; one machine leaves them to the calls.
             max_in_flight: None for twice the number of workers.
+
+        Raises:
+            ResourceError: every machine was lost.
         """
 
     def close(self) -> None:
