@@ -253,3 +253,22 @@ def test_another_model_keeps_its_own_preprocessing():
     form = preprocessing_of(timm.create_model("resnet18"))
 
     assert form.mean == (0.485, 0.456, 0.406)
+
+
+def test_a_network_can_be_made_to_see_another_size_and_its_features_have_another_key():
+    usual, small = load_backbone(device="cpu"), load_backbone(device="cpu", size=96)
+
+    assert (small.preprocessing.size, usual.preprocessing.size) == (96, 224)
+    assert small.features(np.zeros((2, 96, 96, 3), np.uint8)).shape == (2, 1280)
+    assert small.key != usual.key
+
+
+def test_a_network_of_patches_is_told_its_size_and_refuses_one_that_they_do_not_fill(tmp_path):
+    weights = tmp_path / "vit.safetensors"
+    safetensors.torch.save_file(timm.create_model("test_vit").state_dict(), weights)
+
+    larger = load_backbone("test_vit", weights=str(weights), device="cpu", size=192)
+
+    assert larger.features(np.zeros((1, 192, 192, 3), np.uint8)).shape == (1, 64)
+    with pytest.raises(WeightsError, match="cannot see pictures of 225 px"):
+        load_backbone("test_vit", weights=str(weights), device="cpu", size=225)

@@ -38,8 +38,12 @@ class Share:
         return f"{self.trainable / 1e6:.1f} of {self.total / 1e6:.1f} M parameters learn ({share:.0%})"
 
 
-def with_head(name: str, head: Head, *, weights: str = "auto", drop_path: float = 0.0) -> LoadedModel:
+def with_head(
+    name: str, head: Head, *, weights: str = "auto", size: int | None = None, drop_path: float = 0.0
+) -> LoadedModel:
     """Build a backbone with pretrained weights and ``head`` on it, so that it answers like the probe from the start.
+
+    ``size`` is the side in pixels of the pictures that it sees, None what its weights were trained on.
 
     Raises:
         UsageError: the model has no linear head of that width, or its weights cannot be had.
@@ -48,9 +52,9 @@ def with_head(name: str, head: Head, *, weights: str = "auto", drop_path: float 
     """
     options: dict[str, Any] = {"drop_path_rate": drop_path} if drop_path else {}
     try:
-        loaded = build_model(name, weights=weights, num_classes=len(head.bias), **options)
+        loaded = build_model(name, weights=weights, num_classes=len(head.bias), size=size, **options)
     except TypeError:  # not every architecture knows stochastic depth
-        loaded = build_model(name, weights=weights, num_classes=len(head.bias))
+        loaded = build_model(name, weights=weights, num_classes=len(head.bias), size=size)
     set_head(loaded.model, head)
     return loaded
 

@@ -67,7 +67,9 @@ def write_model(folder: Path, model: nn.Module, architecture: str, about: About)
     centres = {"centres": torch.from_numpy(about.familiar.centres)}
     write_atomically(folder / FAMILIAR_FILE, safetensors.torch.save(centres))
     stored = cast(dict[str, Any], model.pretrained_cfg)
+    patches = getattr(getattr(model, "patch_embed", None), "img_size", None)  # a network that takes one size only
     config = {
+        **({"model_args": {"img_size": list(patches)}} if patches else {}),
         "architecture": architecture.split(".")[0],
         "num_classes": len(about.labels),
         "num_features": model.num_features,

@@ -54,12 +54,16 @@ class Backbone:
         preprocessing: what ``prepare`` does.
         key: a string that changes whenever the features would; the key of caches.
         source: where the weights came from, in words.
+        weights: what was asked for, such as "auto", to load the same network elsewhere.
         device: where it runs.
         precision: the number format it computes in; features come back as float32.
     """
 
-    def __init__(self, loaded: LoadedModel, *, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self, loaded: LoadedModel, *, device: torch.device, precision: Precision, weights: str = "auto"
+    ) -> None:
         self.name, self.source, self.device, self.precision = loaded.name, loaded.source, device, precision
+        self.weights = weights
         self.preprocessing = form = preprocessing_of(loaded.model)
         self._classifier = _linear_head(loaded.model)
         noise = torch.rand(2, 3, form.size, form.size, generator=torch.Generator().manual_seed(0))
@@ -90,6 +94,13 @@ class Backbone:
             pooled = self._model.forward_head(maps, pre_logits=True)
             features: Floats = pooled.float().cpu().numpy()
         return features
+
+    def features_of_views(self, pixels: Pixels, *, mirrored: bool) -> Floats:
+        """Return the (N, D) features of prepared pictures, or the mean of theirs and those of their mirror images."""
+        if not mirrored:
+            return self.features(pixels)
+        mean: Floats = (self.features(pixels) + self.features(pixels[:, :, ::-1])) * np.float32(0.5)
+        return mean
 
     @property
     def knows_imagenet(self) -> bool:
@@ -125,6 +136,7 @@ def load_backbone(
     weights: str = "auto",
     device: str = "auto",
     precision: Precision | None = None,
+    size: int | None = None,
     progress: Progress | None = None,
 ) -> Backbone:
     """Load a pretrained backbone.
@@ -135,6 +147,7 @@ def load_backbone(
         weights: as for :func:`imgkit.vision.weights.build_model`.
         device: as for :func:`imgkit.vision.device.choose_device`.
         precision: None chooses the fastest that is accurate on the device.
+        size: side in pixels of the pictures that it sees; None is what its weights were trained on.
         progress: is told when another model than the default had to be taken.
 
     Raises:
@@ -144,23 +157,32 @@ def load_backbone(
     place = choose_device(device)
     limit_threads()
     if name is None and place.type == "cuda" and weights == "auto":
-        loaded = build_gpu_default(progress or Silent())
+        loaded = build_gpu_default(progress or Silent(), size=size)
     else:
-        loaded = build_model(name or PACKAGED_MODEL, weights=weights)
+        loaded = build_model(name or PACKAGED_MODEL, weights=weights, size=size)
     logger.info("backbone %s from %s on %s", loaded.name, loaded.source, place)
-    return Backbone(loaded, device=place, precision=precision or choose_precision(place))
+    try:
+        return Backbone(loaded, device=place, precision=precision or choose_precision(place), weights=weights)
+    except (AssertionError, RuntimeError) as error:  # layers that the size does not divide into
+        if size is None:
+            raise
+        raise WeightsError(
+            f"{loaded.name} cannot see pictures of {size} px ({str(error).splitlines()[0]}). Nothing was changed. Give "
+            "another size; multiples of 32 suit most networks.",
+            code="weights.size",
+        ) from error
 
 
-def build_gpu_default(progress: Progress) -> LoadedModel:
+def build_gpu_default(progress: Progress, *, size: int | None = None) -> LoadedModel:
     """Build the default for a GPU or, with one line to ``progress``, the packaged network where it cannot be had."""
     try:
-        return build_model(GPU_MODEL)
+        return build_model(GPU_MODEL, size=size)
     except WeightsError as error:
         reason = str(error).split(". Nothing was changed")[0]
         line = f"{reason}; using the installed {PACKAGED_MODEL} instead"
         logger.warning("%s", line)
         progress.say(line)
-        return build_model(PACKAGED_MODEL, weights="packaged")
+        return build_model(PACKAGED_MODEL, weights="packaged", size=size)
 
 
 def preprocessing_of(model: nn.Module) -> Preprocessing:

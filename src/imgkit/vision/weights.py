@@ -57,7 +57,14 @@ class LoadedModel:
     digest: str
 
 
-def build_model(name: str, *, weights: str = "auto", num_classes: int | None = None, **options: Any) -> LoadedModel:  # noqa: ANN401
+def build_model(
+    name: str,
+    *,
+    weights: str = "auto",
+    num_classes: int | None = None,
+    size: int | None = None,
+    **options: Any,  # noqa: ANN401
+) -> LoadedModel:
     """Build a timm model with pretrained weights.
 
     Args:
@@ -65,6 +72,7 @@ def build_model(name: str, *, weights: str = "auto", num_classes: int | None = N
         weights: ``auto`` (an installed package, else the hub's cache, else the hub), ``packaged``, ``hub``, or the
             path of a .safetensors or .pth file.
         num_classes: None keeps the head that the weights come with; another number gives a fresh head.
+        size: side in pixels of the pictures that it is to see, instead of what the weights were trained on.
         options: passed to ``timm.create_model``, for instance ``drop_path_rate``.
 
     Raises:
@@ -72,7 +80,7 @@ def build_model(name: str, *, weights: str = "auto", num_classes: int | None = N
         IntegrityError: a packaged file is not the one that was published.
     """
     if name.startswith(LOCAL_FOLDER):
-        return _build_from_folder(Path(name.removeprefix(LOCAL_FOLDER)), num_classes, options)
+        return _build_from_folder(Path(name.removeprefix(LOCAL_FOLDER)), num_classes, size, options)
     if not timm.is_model(name):
         close = ", ".join(timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:5]) or PACKAGED_MODEL
         raise WeightsError(
@@ -84,7 +92,7 @@ def build_model(name: str, *, weights: str = "auto", num_classes: int | None = N
     if num_classes is not None:
         options = {**options, "num_classes": num_classes}
     try:
-        model = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
+        model = _create(name, overlay, size, options)
     except RuntimeError as error:
         raise WeightsError(
             f"the weights from {found.source} do not fit {name}: {str(error).splitlines()[0]}. Nothing was changed. "
@@ -93,6 +101,16 @@ def build_model(name: str, *, weights: str = "auto", num_classes: int | None = N
         ) from error
     model.pretrained_cfg.pop("state_dict", None)  # timm keeps the overlay: a second copy of the weights in memory
     return LoadedModel(model.eval(), name, found.source, found.digest)
+
+
+def _create(name: str, overlay: dict[str, Any], size: int | None, options: dict[str, Any]) -> Any:  # noqa: ANN401
+    if size is None:
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
+    overlay = {**overlay, "input_size": (3, size, size)}
+    try:  # networks that cut pictures into a fixed number of patches must be told
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, img_size=size, **options)
+    except TypeError:
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **options)
 
 
 def find_weights(name: str, *, weights: str = "auto") -> Weights:
@@ -188,7 +206,7 @@ def _from_hub(name: str) -> Weights:
     return Weights(_load(Path(cached)), f"hub {repository}", sha256_of(Path(cached)))
 
 
-def _build_from_folder(folder: Path, num_classes: int | None, options: dict[str, Any]) -> LoadedModel:
+def _build_from_folder(folder: Path, num_classes: int | None, size: int | None, options: dict[str, Any]) -> LoadedModel:
     file = folder / "model.safetensors"
     if not file.is_file() or not (folder / "config.json").is_file():
         raise WeightsError(
@@ -198,7 +216,7 @@ def _build_from_folder(folder: Path, num_classes: int | None, options: dict[str,
         )
     if num_classes is not None:
         options = {**options, "num_classes": num_classes}
-    model = timm.create_model(f"{LOCAL_FOLDER}{folder}", pretrained=True, **options)
+    model = _create(f"{LOCAL_FOLDER}{folder}", {}, size, options)
     return LoadedModel(model.eval(), f"{LOCAL_FOLDER}{folder.name}", str(folder), sha256_of(file))
 
 
