@@ -1,5 +1,3 @@
-import json
-
 import pytest
 import torch
 from training import run, same_weights, small_fit
@@ -154,8 +152,12 @@ def test_only_the_newest_two_checkpoints_are_kept(tmp_path):
     for step in range(5):
         checkpoint.save(tmp_path, step, {"weight": torch.zeros(1)}, {})
 
-    assert sorted(path.stem for path in tmp_path.glob("*.json")) == ["step-00000003", "step-00000004"]
-    assert json.loads((tmp_path / "step-00000004.json").read_text())["step"] == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-00000003.safetensors",
+        "step-00000003.sha256",
+        "step-00000004.safetensors",
+        "step-00000004.sha256",
+    ]
 
 
 def candidate(name, f1, nll=1.0, value=0.0):

@@ -1,7 +1,7 @@
 """Save the state of a training run so that a crash at any moment leaves a checkpoint that can be trusted.
 
-A checkpoint is a safetensors file and, written after it, a JSON file with its SHA-256: without a matching pair it does
-not count. Nothing is ever unpickled.
+A checkpoint is a safetensors file and, written after it, its SHA-256 in a file for ``sha256sum --check``: without
+a matching pair it does not count. Nothing is ever unpickled.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from torch import Tensor
 from imgkit.files import write_atomically, write_text
 
 KEPT = 2  # checkpoints; the older one is for the case that the newer one is damaged
+STATE, DIGEST = ".safetensors", ".sha256"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +43,25 @@ def save(folder: Path, step: int, tensors: Mapping[str, Tensor], facts: Mapping[
     Raises:
         ResourceError: disk full or not writable; the older checkpoints are still there.
     """
-    data = safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-    path = folder / f"step-{step:08d}.safetensors"
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    data = safetensors.torch.save(state, metadata={"imgkit": json.dumps({"step": step, "facts": dict(facts)})})
+    path = folder / f"step-{step:08d}{STATE}"
     write_atomically(path, data)
-    about = {"step": step, "sha256": hashlib.sha256(data).hexdigest(), "facts": dict(facts)}
-    write_text(path.with_suffix(".json"), json.dumps(about))
+    write_text(path.with_suffix(DIGEST), _digest_line(path.name, data))
     for old in _newest_first(folder)[KEPT:]:
-        old.unlink(missing_ok=True)
-        old.with_suffix(".safetensors").unlink(missing_ok=True)
+        _remove(folder, old)
 
 
 def newest(folder: Path) -> Checkpoint | None:
     """Return the newest checkpoint whose bytes are those that were written, or None."""
     damaged: list[str] = []
-    for path in _newest_first(folder):
+    for name in _newest_first(folder):
+        path = folder / f"{name}{STATE}"
         try:
-            about = json.loads(path.read_text("utf-8"))
-            data = path.with_suffix(".safetensors").read_bytes()
-            if hashlib.sha256(data).hexdigest() != about["sha256"]:
+            data = path.read_bytes()
+            if path.with_suffix(DIGEST).read_bytes() != _digest_line(path.name, data).encode():
                 raise ValueError("the bytes are not those that were written")
+            about = json.loads(_metadata(data)["imgkit"])
             return Checkpoint(
                 step=about["step"],
                 tensors=safetensors.torch.load(data),
@@ -68,17 +69,34 @@ def newest(folder: Path) -> Checkpoint | None:
                 damaged=tuple(damaged),
             )
         except (OSError, ValueError, KeyError, TypeError):
-            damaged.append(path.stem)
+            damaged.append(name)
     return None
 
 
 def clear(folder: Path) -> None:
     """Remove the checkpoints of a run that is finished."""
-    for path in [*folder.glob("step-*.json"), *folder.glob("step-*.safetensors")]:
-        path.unlink(missing_ok=True)
+    for name in _newest_first(folder):
+        _remove(folder, name)
     with contextlib.suppress(OSError):  # not there, or somebody put something else into it
         folder.rmdir()
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*.json"), reverse=True)
+def _digest_line(name: str, data: bytes) -> str:
+    return f"{hashlib.sha256(data).hexdigest()}  {name}\n"
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """Return the metadata of a safetensors file: 8 bytes of length, then JSON."""
+    length = int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8 : 8 + length])["__metadata__"])
+
+
+def _newest_first(folder: Path) -> list[str]:
+    """Return the names of all checkpoints, those of which a part is missing too."""
+    return sorted({path.stem for path in folder.glob("step-*") if path.suffix in (STATE, DIGEST)}, reverse=True)
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Remove the digest first: what is left of a removal that was cut short is no checkpoint."""
+    for suffix in (DIGEST, STATE):
+        (folder / f"{name}{suffix}").unlink(missing_ok=True)

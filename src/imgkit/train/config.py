@@ -57,6 +57,7 @@ class TrainConfig:
     flip: bool = True
     monitor: Monitor = "macro-f1"
     patience: int | None = None
+    checkpoint_seconds: float = 60.0  # between two checkpoints: what a power cut can cost
 
     def as_json(self) -> dict[str, object]:
         """Return the settings as JSON-ready values."""

@@ -26,7 +26,6 @@ from timm.utils import ModelEmaV3  # noqa: E402  (needs the line above)
 
 LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
 BAD_STEPS = 10  # steps without a finite loss, in a row, before the last good state is taken up again
-SECONDS_BETWEEN_CHECKPOINTS = 60.0
 HALVINGS = 4  # of the batch that is computed at once, when memory runs out
 
 
@@ -106,6 +105,7 @@ class Fit:
         normalise: what stands before the model, on the device.
         precision: number format of the forward pass.
         folder: for checkpoints.
+        checkpoint_seconds: between two checkpoints.
     """
 
     def __init__(
@@ -118,9 +118,11 @@ class Fit:
         normalise: Normalise,
         precision: Precision,
         folder: Path,
+        checkpoint_seconds: float = 60.0,
     ) -> None:
         self.model, self.batches, self.recipe = model, batches, recipe
         self.judge, self._normalise, self._precision, self._folder = judge, normalise, precision, folder
+        self._checkpoint_seconds = checkpoint_seconds
         self._device = next(model.parameters()).device
         groups = parameter_groups(model, layer_decay=recipe.layer_decay, weight_decay=recipe.weight_decay)
         self._scales = [float(group["lr_scale"]) for group in groups]
@@ -192,7 +194,7 @@ class Fit:
             self.step += 1
             self._seconds += time.monotonic() - started
             progress.advance(1)
-            if time.monotonic() - self._saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            if time.monotonic() - self._saved_at > self._checkpoint_seconds:
                 self.save()
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:

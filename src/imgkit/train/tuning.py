@@ -70,7 +70,16 @@ def set_up(
         ),
         device=device,
     )
-    return Fit(model, batches, recipe, judge=judge, normalise=normalise, precision=precision, folder=folder)
+    return Fit(
+        model,
+        batches,
+        recipe,
+        judge=judge,
+        normalise=normalise,
+        precision=precision,
+        folder=folder,
+        checkpoint_seconds=config.checkpoint_seconds,
+    )
 
 
 def network(config: TrainConfig, backbone: Backbone, labels: int) -> LoadedModel:
