@@ -21,7 +21,7 @@ def settings_text(config: TrainConfig, *, note: str = "") -> str:
     values = {name: value for name, value in config.as_json().items() if name not in OF_ONE_RUN}
     plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
     comment = "".join(f"# {line}\n" for line in note.splitlines())
-    return comment + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return comment + str(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True))
 
 
 def read_settings(path: Path) -> dict[str, Any]:
