@@ -1,14 +1,20 @@
 """Pictures per second of imgkit and of icrawler on the same loopback server with the same pictures, in one run.
 
     python benchmarks/harvest.py --pictures 2000
+    python benchmarks/harvest.py --pictures 2000 --shape 1600x1200 --img2dataset /tmp/img2dataset/bin/python
+    python benchmarks/harvest.py --memory 100000
 
-The server runs in a process of its own and holds its pictures in memory: drawn JPEGs of 640 x 480 px, each with bytes
-of its own, on eight loopback addresses. imgkit does everything it always does: the address guard, robots.txt, two
-connections a host, decoding in workers, metadata stripped, originals and 500 px pictures written, the manifest kept.
-icrawler downloads with its UrlListCrawler and 16 threads and writes the files as they come, undecoded;
-"icrawler+resize" then does what a person does next: decodes them with Pillow in two processes and shrinks them to the
-same size and quality. img2dataset takes part where it is installed. "kept" of 100 % are all; RSS is that of the main
-process.
+The server runs in a process of its own and holds its pictures in memory: drawn JPEGs, each with bytes of its own, on
+eight loopback addresses. imgkit does everything it always does: the address guard, robots.txt, two connections a
+host, decoding in workers, metadata stripped, originals and 500 px pictures written, the manifest kept. icrawler
+downloads with its UrlListCrawler and 16 threads and writes the files as they come, undecoded; "icrawler+resize" then
+does what a person does next: decodes them with Pillow in two processes and shrinks them to the same size and quality.
+img2dataset downloads and shrinks, with two processes of 16 threads; it takes part where it is installed, or with
+``--img2dataset PYTHON`` from an environment of its own. "kept" of 100 % are all; RSS is the peak of the main process;
+the seconds are those of the whole command, its start included.
+
+``--memory N`` harvests N addresses of small pictures with imgkit alone and prints the memory of its main process
+after every tenth of them.
 """
 
 import argparse
@@ -37,36 +43,47 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tools", default="imgkit,icrawler,icrawler+resize,img2dataset")
+    parser.add_argument("--shape", default="640x480", help="of the served pictures, in pixels")
+    parser.add_argument("--img2dataset", metavar="PYTHON", default="", help="an interpreter that has img2dataset")
+    parser.add_argument("--memory", type=int, default=0, metavar="N", help="watch the memory over N addresses instead")
     parser.add_argument("--tool", help=argparse.SUPPRESS)
     parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.tool:
         TOOLS[options.tool](options.place)
         return
-    tools = [name for name in options.tools.split(",") if importlib.util.find_spec(name.split("+")[0])]
+    pythons = {
+        name: sys.executable for name in options.tools.split(",") if importlib.util.find_spec(name.split("+")[0])
+    }
+    if options.img2dataset and "img2dataset" in options.tools:
+        pythons["img2dataset"] = options.img2dataset
+    number, shape = (options.memory, "240x180") if options.memory else (options.pictures, options.shape)
     place = Path(tempfile.mkdtemp(prefix="imgkit-bench-"))
     ready: multiprocessing.Queue[list[str]] = multiprocessing.Queue()
-    server = multiprocessing.Process(target=serve, args=(options.pictures, ready), daemon=True)
+    server = multiprocessing.Process(target=serve, args=(number, shape, ready), daemon=True)
     server.start()
     try:
         write_lists(place, ready.get(timeout=120))
-        print(f"{options.pictures} pictures, {os.cpu_count()} cores, Python {sys.version.split()[0]}")
+        print(f"{number} pictures of {shape} px, {os.cpu_count()} cores, Python {sys.version.split()[0]}", flush=True)
+        if options.memory:
+            subprocess.run([sys.executable, __file__, "--tool", "memory", "--place", str(place)], check=True)
+            return
         print(f"{'tool':<16} {'round':>5} {'kept':>6} {'seconds':>8} {'pictures/s':>10} {'cpu s':>7} {'RSS MiB':>8}")
         for round_ in range(1, options.rounds + 1):
-            for tool in tools:
-                measure(tool, round_, place)
+            for tool, python in pythons.items():
+                measure(tool, python, round_, place)
     finally:
         server.terminate()
         shutil.rmtree(place, ignore_errors=True)
 
 
-def measure(tool: str, round_: int, place: Path) -> None:
+def measure(tool: str, python: str, round_: int, place: Path) -> None:
     """Run one tool in a process of its own and print its line."""
     for name in ("data", "icrawler", "img2dataset"):
         shutil.rmtree(place / name, ignore_errors=True)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     done = subprocess.run(
-        [sys.executable, __file__, "--tool", tool, "--place", str(place)],
+        [python, __file__, "--tool", tool, "--place", str(place)],
         check=False,
         capture_output=True,
         text=True,
@@ -90,14 +107,53 @@ def measure(tool: str, round_: int, place: Path) -> None:
 
 def run_imgkit(place: Path) -> None:
     """Harvest the list with imgkit."""
+    tell(harvest_list(place, None))
+
+
+def run_memory(place: Path) -> None:
+    """Harvest the list with imgkit, telling the memory of this process as it goes."""
+
+    class Meter:
+        """Prints a line for every tenth of the list."""
+
+        def __init__(self) -> None:
+            self.done, self.told, self.began = 0, 0, time.monotonic()
+            self.total = len((place / "list.txt").read_text().splitlines())
+
+        def start(self, _activity: str, _total: int | None = None) -> None:
+            """Nothing to tell."""
+
+        def advance(self, steps: int = 1, *, note: str = "") -> None:
+            """Count kept pictures."""
+            self.done += steps
+            if self.done * 10 >= (self.told + 1) * self.total:
+                self.told += 1
+                rate = self.done / (time.monotonic() - self.began)
+                print(f"{self.done:>8} kept  {rate:>6.1f}/s  RSS {resident_mib():>5.0f} MiB", flush=True)
+
+        def say(self, message: str) -> None:
+            """Pass on what the harvest says."""
+            print(message, flush=True)
+
+    kept = harvest_list(place, Meter())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
+    print(f"{kept:>8} kept in the end, RSS {resident_mib():.0f} MiB, at most {peak:.0f} MiB")
+
+
+def resident_mib() -> float:
+    """Return the memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def harvest_list(place: Path, progress: object) -> int:
+    """Harvest the list with imgkit; return how many were kept."""
     from imgkit.harvest.collect import harvest
     from imgkit.harvest.config import HarvestConfig
     from imgkit.manifest import Query
 
     query = Query(label="all", name="all", text=str(place / "list.csv"), providers=("urls",))
     config = HarvestConfig(data=place / "data", per_label=10**6, size=SIZE, allow_private_hosts=("127.0.0.0/8",))
-    report = harvest([query], config, environ={})
-    tell(report.total.kept)
+    return harvest([query], config, environ={}, progress=progress).total.kept
 
 
 def run_icrawler(place: Path) -> None:
@@ -157,6 +213,7 @@ def run_img2dataset(place: Path) -> None:
 
 TOOLS = {
     "imgkit": run_imgkit,
+    "memory": run_memory,
     "icrawler": run_icrawler,
     "icrawler+resize": run_icrawler_and_resize,
     "img2dataset": run_img2dataset,
@@ -179,13 +236,16 @@ def write_lists(place: Path, urls: list[str]) -> None:
     (place / "list.txt").write_text("".join(f"{url}\n" for url in urls))
 
 
-def serve(pictures: int, ready: "multiprocessing.Queue[list[str]]") -> None:
+def serve(pictures: int, shape: str, ready: "multiprocessing.Queue[list[str]]") -> None:
     """Serve the pictures until the process is ended."""
     from imgkit.demo.drawing import Drawings
     from imgkit.demo.world import Drawing
 
-    drawings = Drawings()
-    bodies = [drawings.bytes_of(Drawing(subject="coral_snake", seed=seed)) for seed in range(min(pictures, DRAWINGS))]
+    drawings, (width, height) = Drawings(), map(int, shape.split("x"))
+    bodies = [
+        drawings.bytes_of(Drawing(subject="coral_snake", seed=seed, width=width, height=height))
+        for seed in range(min(pictures, DRAWINGS))
+    ]
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -1,14 +1,23 @@
 """Removal on request: nothing of a picture is left, and it never comes back."""
 
+import io
+import sqlite3
+from contextlib import closing
+
 import pytest
 from harvesting import CORAL, KING, candidates, image_requests, run
+from PIL import Image
 
 from imgkit.demo.builder import WorldBuilder
+from imgkit.demo.drawing import Drawings
 from imgkit.demo.web import serve
-from imgkit.demo.world import Host, World
+from imgkit.demo.world import Drawing, Host, World
 from imgkit.errors import LockedError, UsageError
 from imgkit.harvest.remove import Wishes, remove
+from imgkit.harvest.screening import Tombstones
 from imgkit.manifest import Manifest, sole_owner
+from imgkit.manifest.schema import APPLICATION_ID, MIGRATIONS
+from imgkit.vision import phash
 
 
 @pytest.fixture
@@ -55,6 +64,47 @@ def test_a_removed_picture_does_not_come_back_from_another_address(data):
 
     assert report.total.reasons == {"policy.removed": 2}
     assert list(data.glob("originals/*/*")) == list(data.glob("harvested/*/*")) == []
+
+
+def test_a_copy_of_a_removed_picture_does_not_come_back_and_other_pictures_do(data):
+    builder = WorldBuilder(hosts=[Host(name="photos"), Host(name="archive")])
+    original = builder.add("coral_snake", host="photos")
+    builder.near_copy(original, "smaller", listed_as="king_snake")
+    other = builder.add("king_snake", host="archive")
+    with serve(builder.build()) as web:
+        run(web, data, CORAL)
+        (first,) = candidates(data)
+        remove(data, Wishes(sha256s=(first.image_id,)))
+
+        report = run(web, data, CORAL, KING)
+
+        kept = [web.truth(one.proposal.url).id for one in candidates(data) if one.state == "kept"]
+    assert report.total.reasons == {"policy.removed": 2}
+    assert kept == [other.id]
+    assert len(list(data.glob("originals/*/*"))) == 1
+
+
+@pytest.mark.parametrize("turn", list(Image.Transpose), ids=lambda turn: turn.name.lower())
+def test_a_removed_picture_is_known_however_it_is_turned(turn):
+    drawn = Image.open(io.BytesIO(Drawings().bytes_of(Drawing(subject="coral_snake", seed=3)))).convert("RGB")
+    other = Image.open(io.BytesIO(Drawings().bytes_of(Drawing(subject="coral_snake", seed=4)))).convert("RGB")
+    removed = Tombstones(looks=frozenset({phash.orientations(drawn).orientations[0]}))
+
+    assert removed.cover_picture("0" * 64, phash.orientations(drawn.transpose(turn)).orientations)
+    assert not removed.cover_picture("0" * 64, phash.orientations(other.transpose(turn)).orientations)
+
+
+def test_what_an_earlier_version_buried_stays_buried(data):
+    data.mkdir()
+    with closing(sqlite3.connect(data / "manifest.db")) as db:
+        db.executescript(f"{MIGRATIONS[0]} PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version=1;")
+        db.execute("INSERT INTO tombstone VALUES ('host', 'example.org', 'on request', 1.0)")
+        db.commit()
+
+    with Manifest.open(data) as manifest:
+        assert manifest.buried("host") == {"example.org"}
+        manifest.bury("look", ["00ff"], reason="on request")
+        assert manifest.buried("look") == {"00ff"}
 
 
 def test_what_an_author_or_host_brought_is_not_asked_for_any_more(data):

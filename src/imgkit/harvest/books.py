@@ -95,7 +95,8 @@ class Books:
         """
         for entry in entries:
             url = entry.first.proposal.url
-            detail = f"{MOVED}{arrived.url}"[:500] if url_key(arrived.url) != url_key(_as_sent(url)) else ""
+            moved = arrived.url != url and url_key(arrived.url) != url_key(_as_sent(url))
+            detail = f"{MOVED}{arrived.url}"[:500] if moved else ""
             self._remember(entry.key, arrived.image.id, detail)
             if self._keep(entry, arrived.image.id, detail, requests=requests):
                 self._items.append(

@@ -76,16 +76,20 @@ class Fetcher:
         return too_many_redirects(self.limits)
 
     def get(
-        self, url: str, *, referer: str = "", picture: bool = True, seconds: float | None = None
+        self, url: str | Target, *, referer: str = "", picture: bool = True, seconds: float | None = None
     ) -> Fetched | Moved | Failure:
         """Send one request; a redirect comes back as ``Moved`` to an address that was parsed but not yet checked.
 
-        ``seconds`` is what is left until the deadline; by default all of it.
+        Args:
+            url: from anywhere, or what the guard made of it.
+            referer: the page on which the address was found.
+            picture: as for ``fetch``.
+            seconds: what is left until the deadline; by default all of it.
         """
         limits = self.limits
         left = limits.deadline_s if seconds is None else min(seconds, limits.deadline_s)
         try:
-            target = self.guard.check(url)
+            target = url if isinstance(url, Target) else self.guard.check(url)
         except Refused as refused:
             return Failure(reason=refused.reason, detail=refused.detail)
         with self._watchdog.watch(left, "net.deadline") as watch:

@@ -86,7 +86,7 @@ def gather(
         Originals(manifest.folder),
         size=config.size,
         smallest_side=config.smallest_side,
-        removed=tombstones.sha256s,
+        removed=tombstones,
     )
     robots = RobotsBook(recall=lambda origin: manifest.robots(origin, max_age_s=MAX_AGE_S), store=manifest.put_robots)
     schedule = Schedule(

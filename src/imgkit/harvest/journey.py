@@ -11,6 +11,7 @@ from imgkit.harvest.attempts import Attempt
 from imgkit.harvest.fetch import Fetcher
 from imgkit.harvest.ingest import Ingested, Shrunk, Task, ingest
 from imgkit.harvest.originals import Originals
+from imgkit.harvest.screening import Tombstones
 from imgkit.manifest import Image
 from imgkit.vision.decode import Rejected
 
@@ -41,7 +42,7 @@ class Journey:
         originals: keeps what was received.
         size: longest side in pixels to shrink to.
         smallest_side: pictures with a shorter side are rejected, in pixels.
-        removed: SHA-256 of pictures that were removed on request.
+        removed: what was removed on request.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Journey:
         *,
         size: int,
         smallest_side: int,
-        removed: frozenset[str] = frozenset(),
+        removed: Tombstones,
     ) -> None:
         self._fetcher = fetcher
         self._engine = engine
@@ -61,15 +62,15 @@ class Journey:
         self._smallest_side = smallest_side
         self._removed = removed
 
-    def request(self, attempt: Attempt) -> Timed:
-        """Ask once."""
+    def request(self, attempt: Attempt, target: Target | None) -> Timed:
+        """Ask once. ``target`` is what the guard made of the attempt's address, None for a file of this machine."""
         began = time.monotonic()
         answer: Fetched | Moved | Failure
-        if local.is_local(attempt.url):
+        if target is None:
             answer = local.read_file(attempt.url, max_bytes=self._fetcher.limits.max_bytes)
         else:
             left = self._fetcher.limits.deadline_s - attempt.seconds
-            answer = self._fetcher.get(attempt.url, referer=attempt.referer, seconds=left)
+            answer = self._fetcher.get(target, referer=attempt.referer, seconds=left)
         return Timed(answer, time.monotonic() - began)
 
     def ask_robots(self, target: Target) -> str | Failure:
@@ -82,15 +83,25 @@ class Journey:
         Raises:
             ResourceError: no space or no permission.
         """
-        task = Task(body=fetched.body, size=self._size, smallest_side=self._smallest_side)
-        outcome = self._engine.submit(ingest, task).result()
+        task = Task(
+            body=fetched.body, size=self._size, smallest_side=self._smallest_side, looks=bool(self._removed.looks)
+        )
+        return self.keep(self._engine.submit(ingest, task).result(), fetched.url)
+
+    def keep(self, outcome: Ingested | Rejected | WorkerFailure, url: str) -> Arrived | Failure:
+        """Keep what came of decoding, or say why nothing is kept.
+
+        Raises:
+            ResourceError: no space or no permission.
+        """
         if isinstance(outcome, WorkerFailure):
             return Failure(reason="img.decoder_killed", detail=f"{outcome.kind}: {outcome.detail}"[:200])
         if isinstance(outcome, Rejected):
             return Failure(reason=outcome.reason, detail=outcome.detail)
-        if outcome.sha256 in self._removed:
-            return Failure(reason="policy.removed", detail="picture removed on request")
-        return self._keep(outcome, fetched.url)
+        if why := self._removed.cover_picture(outcome.sha256, outcome.looks):
+            return Failure(reason="policy.removed", detail=why)
+        return Arrived(self._originals.keep(outcome), outcome.shrunk, url)
 
-    def _keep(self, picture: Ingested, url: str) -> Arrived:
-        return Arrived(self._originals.keep(picture), picture.shrunk, url)
+    def break_off(self) -> None:
+        """End every fetch that is under way at once."""
+        self._fetcher.break_off()

@@ -3,11 +3,11 @@
 These files are derived: they are written without waiting for the disk and made again when they are missing.
 """
 
-import hashlib
 import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from imgkit.engine import Engine, WorkerFailure
@@ -35,8 +35,11 @@ def write_item(folder: DataFolder, label: str, image_id: str, shrunk: Shrunk) ->
     target = folder.harvested_file(label, image_id)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(shrunk.jpeg)
+        try:
+            temporary.write_bytes(shrunk.jpeg)
+        except FileNotFoundError:  # the first picture of a label
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(shrunk.jpeg)
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -46,7 +49,7 @@ def write_item(folder: DataFolder, label: str, image_id: str, shrunk: Shrunk) ->
         image_id=image_id,
         width=shrunk.width,
         height=shrunk.height,
-        file_sha256=hashlib.sha256(shrunk.jpeg).hexdigest(),
+        file_sha256=shrunk.sha256,
     )
 
 
@@ -95,7 +98,8 @@ def _shrink(
     folder: DataFolder, keys: Sequence[Key], images: dict[str, Image], size: int, engine: Engine
 ) -> Iterator[tuple[Key, Shrunk]]:
     paths = [folder.original(images[image_id].sha256, images[image_id].extension) for _, image_id in keys]
-    tasks = [(path, size) for path in paths]
+    # on other machines there are no files of this one
+    tasks = ((path if engine.shares_files else _bytes_of(path), size) for path in paths)
     for number, outcome in engine.map(shrink_original, tasks):
         if isinstance(outcome, Rejected | WorkerFailure):
             raise IntegrityError(
@@ -104,6 +108,13 @@ def _shrink(
                 f"{images[keys[number][1]].sha256}"
             )
         yield keys[number], outcome
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # is no picture there either
 
 
 def _batches(pairs: Iterable[tuple[Key, Shrunk]]) -> Iterator[list[tuple[Key, Shrunk]]]:

@@ -1,7 +1,6 @@
 """Keep what was received: ``originals/ab/<sha256>.<ext>``, safe on disk before the manifest says so."""
 
 import contextlib
-import hashlib
 import shutil
 import threading
 from typing import Final
@@ -74,7 +73,7 @@ def sweep(folder: DataFolder) -> int:
 def _row(picture: Ingested) -> Image:
     return Image(
         sha256=picture.sha256,
-        stored_sha256=hashlib.sha256(picture.stored).hexdigest(),
+        stored_sha256=picture.stored_sha256,
         extension=picture.extension,
         bytes=len(picture.stored),
         width=picture.width,

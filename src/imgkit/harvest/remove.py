@@ -12,6 +12,8 @@ from imgkit.errors import UsageError
 from imgkit.harvest.screening import Tombstones, buried_author, buried_host, buried_url
 from imgkit.manifest import Candidate, Image, Manifest, sole_owner
 from imgkit.manifest.exports import write_exports
+from imgkit.vision import phash
+from imgkit.vision.decode import open_picture
 
 _SHA: Final = re.compile(r"[0-9a-f]{20}([0-9a-f]{44})?")
 _LISTS: Final = ("*.csv", "*.json", "*.jsonl")
@@ -45,8 +47,8 @@ def remove(data: Path, wishes: Wishes, *, reason: str = "on request", runs: Path
     """Remove what ``wishes`` names from a data folder.
 
     The candidates stay as rows without a picture, ``policy.removed``. Hashes of addresses, authors and pictures, and
-    the names of hosts, are kept so that a later harvest leaves them alone. What was decided about the pictures stays
-    in the log.
+    the names of hosts, are kept so that a later harvest leaves them alone; so are perceptual hashes, by which it knows
+    copies that were shrunk, saved again, mirrored or turned. What was decided about the pictures stays in the log.
 
     Args:
         data: the data folder.
@@ -70,8 +72,10 @@ def remove(data: Path, wishes: Wishes, *, reason: str = "on request", runs: Path
         images = _images(manifest, everything, named, wishes.sha256s)
         gone = [one for one in everything if one.id in named or one.image_id in images]
         paths = _paths(manifest, images)
+        looks = _looks(manifest, images)
         with manifest.together(durable=True):  # rows and tombstones first: a crash leaves files, and never a row less
             _bury(manifest, tombstones, wishes, images.values(), reason)
+            manifest.bury("look", looks, reason=reason)
             manifest.settle(_without_picture(one) for one in gone)
             manifest.remove_images(images)
         files = sum(_delete(path) for path in paths)
@@ -119,6 +123,13 @@ def _paths(manifest: Manifest, images: dict[str, Image]) -> list[Path]:
     for place in (folder.harvested, folder.curated):
         paths += [path for path in place.glob("*/*.jpg") if path.stem in images]
     return paths
+
+
+def _looks(manifest: Manifest, images: Collection[str]) -> set[str]:
+    """Return the perceptual hashes of pictures, from the files that we made of them."""
+    files = {path.stem: path for path in manifest.folder.harvested.glob("*/*.jpg") if path.stem in images}
+    seen = [phash.orientations(open_picture(path)) for path in files.values()]
+    return {f"{one.orientations[0]:016x}" for one in seen if not one.flat}
 
 
 def _bury(manifest: Manifest, tombstones: Tombstones, wishes: Wishes, images: Collection[Image], reason: str) -> None:

@@ -60,6 +60,7 @@ class Schedule:
         patience: limits of waiting.
         events: where threads report.
         progress: who watches.
+        workers: threads that fetch, or wait for other machines that do.
         clock: seconds.
     """
 
@@ -77,6 +78,7 @@ class Schedule:
         patience: Patience,
         events: "queue.SimpleQueue[object]",
         progress: Progress,
+        workers: int = WORKERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._manifest = manifest
@@ -99,7 +101,8 @@ class Schedule:
         self._stopping = False
         self._busy = 0  # threads
         self._decoding = 0  # of them, those whose picture is here
-        self._threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="imgkit-fetch")
+        self._workers = workers
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="imgkit-fetch")
         self._outage = Outage(
             failures=patience.outage_failures,
             hosts=patience.outage_hosts,
@@ -200,7 +203,7 @@ class Schedule:
     def _dispatch(self) -> None:
         """Hand out whatever may be asked now."""
         now = self._clock()
-        while self._busy < WORKERS and self._decoding < WAITING_FOR_DECODER and not self._outage.under_way:
+        while self._busy < self._workers and self._decoding < WAITING_FOR_DECODER and not self._outage.under_way:
             taken = self._hosts.take(now)
             if taken is None:
                 break
@@ -252,7 +255,7 @@ class Schedule:
             self._events.put(Broken(error))
 
     def _ask(self, name: str, job: Job) -> None:
-        timed = self._journey.request(job.attempt)
+        timed = self._journey.request(job.attempt, job.target)
         self._events.put(Answered(name, job, timed))
         if isinstance(timed.answer, Fetched):
             outcome = self._journey.arrive(timed.answer)
@@ -280,7 +283,7 @@ class Schedule:
             return False
         times = [self._outage.next_probe] if self._outage.under_way else [self._hosts.next_time()]
         soonest = min((moment for moment in times if moment is not None), default=None)
-        full = self._busy >= WORKERS or self._decoding >= WAITING_FOR_DECODER
+        full = self._busy >= self._workers or self._decoding >= WAITING_FOR_DECODER
         wait = LONGEST_PAUSE_S if soonest is None or full else min(LONGEST_PAUSE_S, max(0.0, soonest - self._clock()))
         try:
             self._handle(self._events.get(timeout=wait) if wait > 0 else self._events.get_nowait())

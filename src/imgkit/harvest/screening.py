@@ -1,7 +1,9 @@
 """Which candidates are not fetched at all: excluded words, licences that were not asked for, what was removed."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Final
 from urllib.parse import urlsplit
 
 from imgkit.harvest import excludes, licences
@@ -18,18 +20,25 @@ class Screened:
     detail: str
 
 
+SAME_LOOK_BITS: Final = 4
+"""Bits of 63 in which the perceptual hashes of two copies may differ; re-encoded and shrunk ones differ in fewer."""
+
 REVERSIBLE = frozenset({"policy.excluded", "policy.licence"})
 """Reasons that another query or another command line may lift."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tombstones:
-    """What was removed on request, by kind. Addresses and authors are kept as hashes only."""
+    """What was removed on request, by kind. Addresses and authors are kept as hashes only.
+
+    ``looks`` are perceptual hashes, 63 bits: a near-duplicate of a removed picture stays away too.
+    """
 
     urls: frozenset[str] = frozenset()
     hosts: frozenset[str] = frozenset()
     authors: frozenset[str] = frozenset()
     sha256s: frozenset[str] = frozenset()
+    looks: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Tombstones":
@@ -39,7 +48,21 @@ class Tombstones:
             hosts=manifest.buried("host"),
             authors=manifest.buried("author"),
             sha256s=manifest.buried("sha256"),
+            looks=frozenset(int(one, 16) for one in manifest.buried("look")),
         )
+
+    def cover_picture(self, sha256: str, looks: Collection[int]) -> str:
+        """Return what of a picture was removed on request, "" when nothing was.
+
+        Args:
+            sha256: of the bytes as received.
+            looks: its perceptual hash in all orientations; none when they say nothing.
+        """
+        if sha256 in self.sha256s:
+            return "picture removed on request"
+        if any((own ^ other).bit_count() <= SAME_LOOK_BITS for own in looks for other in self.looks):
+            return "a picture that looks the same was removed on request"
+        return ""
 
     def cover(self, proposal: Proposal) -> str:
         """Return what of a proposal was removed on request, "" when nothing was."""

@@ -149,7 +149,20 @@ CREATE TABLE tombstone (
 );
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1,)
+_VERSION_2: Final = """
+ALTER TABLE tombstone RENAME TO earlier_tombstone;
+CREATE TABLE tombstone (            -- look: a perceptual hash, so that copies stay away too
+    kind TEXT NOT NULL CHECK (kind IN ('url', 'sha256', 'host', 'author', 'look')),
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    at REAL NOT NULL,
+    PRIMARY KEY (kind, value)
+);
+INSERT INTO tombstone SELECT * FROM earlier_tombstone;
+DROP TABLE earlier_tombstone;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)
 """``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

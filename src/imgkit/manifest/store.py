@@ -521,7 +521,7 @@ class Manifest:
         return found[0]["robots"] if found else None
 
     def bury(self, kind: str, values: Iterable[str], *, reason: str) -> None:
-        """Keep what was removed from ever coming back. ``kind`` is url, sha256, host or author."""
+        """Keep what was removed from ever coming back. ``kind`` is url, sha256, host, author or look."""
         with self._db.write(durable=True) as db:
             db.executemany(
                 "INSERT INTO tombstone VALUES (?,?,?,?) ON CONFLICT DO NOTHING",

@@ -25,7 +25,9 @@ def shrink(image: Image.Image, longest: int) -> Image.Image:
     size = fit_within(image.width, image.height, longest)
     if size == image.size:
         return image
-    return image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+    small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+    small.info = {}  # says things about the file that it came from
+    return small
 
 
 def jpeg_bytes(image: Image.Image, *, quality: int = JPEG_QUALITY) -> bytes:
@@ -35,8 +37,10 @@ def jpeg_bytes(image: Image.Image, *, quality: int = JPEG_QUALITY) -> bytes:
         image: 8-bit RGB or grey.
         quality: Pillow's, 1 to 95.
     """
-    bare = Image.new(image.mode, image.size)
-    bare.paste(image)  # leaves behind what `info` would carry into the file: EXIF, profile, comment, resolution
+    bare = image
+    if image.info:
+        bare = Image.new(image.mode, image.size)
+        bare.paste(image)  # leaves behind what `info` would carry into the file: EXIF, profile, comment, resolution
     buffer = io.BytesIO()
     bare.save(buffer, "JPEG", quality=quality, optimize=False, progressive=False, subsampling="4:2:0")
     return buffer.getvalue()
