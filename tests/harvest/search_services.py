@@ -136,12 +136,12 @@ def inaturalist(request: Request, total: int) -> Response:
         name = request.params["q"].lower()
         found = {"micrurus fulvius": [near, coral], "king snakes": [king]}.get(name, [near])
         return ok({"total_results": len(found), "results": found})
-    page, size = int(request.params["page"]), int(request.params["per_page"])
+    page, size = int(request.params.get("page", "1")), int(request.params["per_page"])
     if page * size > 10_000:
         return Response(status=403, body=b"too deep")
+    start = (page - 1) * size + int(request.params.get("id_above", "0"))
     results = [
-        inaturalist_observation(n, [inaturalist_photo(n)])
-        for n in range((page - 1) * size + 1, min(page * size, total) + 1)
+        inaturalist_observation(n, [inaturalist_photo(n)]) for n in range(start + 1, min(start + size, total) + 1)
     ]
     return ok({"total_results": total, "page": page, "per_page": size, "results": results})
 

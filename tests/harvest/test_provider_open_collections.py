@@ -227,10 +227,15 @@ def test_a_photograph_without_an_open_licence_is_not_proposed():
     assert [(found.license, found.rank) for found in page.proposals] == [("CC0", 1)]
 
 
-def test_inaturalist_is_not_asked_beyond_its_ten_thousand():
-    pages, asked = asks(INATURALIST, lambda request: inaturalist(request, 50_000))
+def test_inaturalist_goes_on_by_id_behind_its_ten_thousand():
+    pages, asked = asks(INATURALIST, lambda request: inaturalist(request, 10_450))
 
-    assert len([request for request in asked if "observations" in request.url]) == 50
+    urls = [found.url for page in pages for found in page.proposals]
+    sent = [request.params for request in asked if "observations" in request.url]
+    assert [one["order_by"] for one in sent[:51]] == ["votes"] * 50 + ["id"]
+    assert max(int(one.get("page", "1")) for one in sent) * 200 == 10_000
+    assert [one["id_above"] for one in sent[50:53]] == ["0", "200", "400"]
+    assert len(urls) == len(set(urls)) == 10_450
     assert pages[-1].verdict == "end"
 
 

@@ -1,4 +1,7 @@
-"""iNaturalist: photographs of living things whose species people have confirmed; no key needed."""
+"""iNaturalist: photographs of living things whose species people have confirmed; no key needed.
+
+The best-voted observations come first, as far as the service counts (10,000). The others follow by their id.
+"""
 
 import re
 from collections.abc import Mapping
@@ -20,14 +23,14 @@ from imgkit.harvest.providers.interface import (
     Response,
     SearchQuery,
 )
-from imgkit.harvest.providers.json_fields import objects, positive, text
+from imgkit.harvest.providers.json_fields import number, objects, positive, text
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "iNaturalist"
 HOME: Final = "https://api.inaturalist.org"
 VARIABLE: Final = "IMGKIT_INATURALIST_URL"
 PAGE_SIZE: Final = 200
-MAX_OBSERVATIONS: Final = 10_000  # page x per_page
+DEEPEST: Final = 10_000  # page x per_page; behind it the service goes on only from an id
 PHOTOS_PER_OBSERVATION: Final = 2  # more of one animal in one minute teach little
 MOST_EXCLUDED_TAXA: Final = 5
 CODES: Final = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd", "cc0", "pdm")
@@ -117,13 +120,17 @@ def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
         "quality_grade": "research",
         "photo_license": ",".join(_licence_word(code) for code in _wanted(query)),
         "per_page": str(PAGE_SIZE),
-        "page": str(mark.page + 1),
-        "order_by": "votes",
-        "order": "desc",
+        **_place(mark),
     }
     if mark.facts.get("without"):
         params["without_taxon_id"] = mark.facts["without"]
     return params
+
+
+def _place(mark: Bookmark) -> dict[str, str]:
+    if above := mark.facts.get("above"):
+        return {"order_by": "id", "order": "asc", "id_above": above}
+    return {"order_by": "votes", "order": "desc", "page": str(mark.page + 1)}
 
 
 def _wanted(query: SearchQuery) -> list[str]:
@@ -138,12 +145,24 @@ def _results(observations: list[dict[str, object]], query: SearchQuery, mark: Bo
     hits = [hit for observation in observations for hit in _photos(observation, query)]
     new = [hits[at] for at in mark.new([hit.url for hit in hits])]
     proposals = tuple(replace(hit, rank=mark.given + rank) for rank, hit in enumerate(new, start=1))
-    following = mark.after([hit.url for hit in new])
-    if len(observations) >= PAGE_SIZE and following.page * PAGE_SIZE < MAX_OBSERVATIONS:
+    following = _behind(mark, observations, [hit.url for hit in new])
+    goes_on = "above" not in mark.facts or int(following.facts["above"]) > int(mark.facts["above"])
+    if len(observations) >= PAGE_SIZE and goes_on:
         return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
     if not following.given:
         return Page(verdict="empty", detail=f"{TITLE} has no openly licensed photographs of this taxon")
     return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} photographs")
+
+
+def _behind(mark: Bookmark, observations: list[dict[str, object]], urls: list[str]) -> Bookmark:
+    """Return the place behind a page: the next page by votes, or behind the last id once those are at their end."""
+    if mark.facts.get("above"):  # ids only rise, so nothing of this page needs to be remembered
+        last = max((number(one, "id") or 0 for one in observations), default=0)
+        return replace(mark, page=mark.page + 1, given=mark.given + len(urls), facts={**mark.facts, "above": str(last)})
+    following = mark.after(urls)
+    if following.page * PAGE_SIZE < DEEPEST:
+        return following
+    return replace(following, facts={**following.facts, "above": "0"})
 
 
 def _photos(observation: Mapping[str, object], query: SearchQuery) -> list[Proposal]:
@@ -186,7 +205,6 @@ PROVIDER: Final = Provider(
     check=check,
     homes={VARIABLE: HOME},
     page_size=PAGE_SIZE,
-    max_results=MAX_OBSERVATIONS * PHOTOS_PER_OBSERVATION,
     default="taxon",
     max_lookups=1 + MOST_EXCLUDED_TAXA,
     policy=HostPolicy(
