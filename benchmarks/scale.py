@@ -58,6 +58,8 @@ Measure = Callable[[Setting], Iterator[Figure]]
 
 MEASUREMENTS: dict[str, str] = {
     "hashes": "scale_curate:hashes",
+    "manifest": "scale_manifest:manifest",
+    "review": "scale_manifest:review",
 }
 """The module beside this one, and the function in it that yields the figures."""
 
