@@ -3,11 +3,15 @@ import pytest
 import torch
 from PIL import Image
 
-from imgkit.train.augment import Augmentation, augment, crop_maps
+from imgkit.train.augment import Augmentation, Dice, augment, crop_maps
 from imgkit.train.batches import generator, step_seed
 from imgkit.train.pixels import squash
 
 NOTHING = {name: torch.zeros(64) for name in ("rotate", "shear x", "shear y")}
+
+
+def dice(seed, step, whole=64, part=None):
+    return Dice(generator(seed, step), whole, part)
 
 
 def squashed(image: Image.Image, side: int = 64):
@@ -19,7 +23,7 @@ def squashed(image: Image.Image, side: int = 64):
 def test_a_crop_keeps_proportions_however_long_the_picture_is(size):
     sizes = torch.tensor([size] * 64, dtype=torch.float32)
 
-    maps = crop_maps(sizes, Augmentation(size=32), NOTHING, generator(0, 0))
+    maps = crop_maps(sizes, Augmentation(size=32), NOTHING, dice(0, 0))
 
     wide, high = maps[:, 0, 0].abs() * size[0], maps[:, 1, 1] * size[1]
     assert ((wide / high) >= 0.7499).all()
@@ -29,7 +33,7 @@ def test_a_crop_keeps_proportions_however_long_the_picture_is(size):
 def test_a_crop_stays_inside_the_picture():
     sizes = torch.tensor([[200.0, 100.0]] * 64)
 
-    maps = crop_maps(sizes, Augmentation(size=32), NOTHING, generator(0, 0))
+    maps = crop_maps(sizes, Augmentation(size=32), NOTHING, dice(0, 0))
 
     assert (maps[:, 0, 2].abs() + maps[:, 0, 0].abs() <= 1.0001).all()
     assert (maps[:, 1, 2].abs() + maps[:, 1, 1].abs() <= 1.0001).all()
@@ -38,7 +42,7 @@ def test_a_crop_stays_inside_the_picture():
 def test_a_crop_shows_at_least_the_smallest_share_that_was_asked_for():
     sizes = torch.tensor([[120.0, 100.0]] * 64)
 
-    maps = crop_maps(sizes, Augmentation(size=32, crop_area=0.35), NOTHING, generator(0, 0))
+    maps = crop_maps(sizes, Augmentation(size=32, crop_area=0.35), NOTHING, dice(0, 0))
     areas = maps[:, 0, 0].abs() * maps[:, 1, 1]
 
     assert areas.max() <= 1.0001
@@ -50,8 +54,8 @@ def test_without_flip_left_stays_left():
     pixels, sizes = squashed(image)
     many = pixels.repeat(48, 1, 1, 1), sizes.repeat(48, 1)
 
-    kept = augment(*many, Augmentation(size=32, flip=False, crop_area=0.9), generator(0, 1))
-    flipped = augment(*many, Augmentation(size=32, crop_area=0.9), generator(0, 1))
+    kept = augment(*many, Augmentation(size=32, flip=False, crop_area=0.9), dice(0, 1, 48))
+    flipped = augment(*many, Augmentation(size=32, crop_area=0.9), dice(0, 1, 48))
 
     assert (kept[..., :8].mean(dim=(1, 2, 3)) < kept[..., -8:].mean(dim=(1, 2, 3))).all()
     assert 10 < (flipped[..., :8].mean(dim=(1, 2, 3)) > flipped[..., -8:].mean(dim=(1, 2, 3))).sum() < 38
@@ -62,8 +66,8 @@ def test_keep_color_leaves_colours_more_alike_than_without_it():
     pixels, sizes = squashed(red)
     many = pixels.repeat(64, 1, 1, 1), sizes.repeat(64, 1)
 
-    kept = augment(*many, Augmentation(size=16, keep_color=True), generator(0, 2))
-    varied = augment(*many, Augmentation(size=16), generator(0, 2))
+    kept = augment(*many, Augmentation(size=16, keep_color=True), dice(0, 2))
+    varied = augment(*many, Augmentation(size=16), dice(0, 2))
 
     def spread(images):
         means = images.amax(dim=(2, 3))
@@ -76,7 +80,7 @@ def test_values_stay_between_nothing_and_one():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
     pixels, sizes = squashed(image)
 
-    images = augment(pixels.repeat(64, 1, 1, 1), sizes.repeat(64, 1), Augmentation(size=24), generator(0, 3))
+    images = augment(pixels.repeat(64, 1, 1, 1), sizes.repeat(64, 1), Augmentation(size=24), dice(0, 3))
 
     assert images.shape == (64, 3, 24, 24)
     assert images.min() >= 0
@@ -87,10 +91,21 @@ def test_the_same_step_gives_the_same_pictures_and_another_step_others():
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
     batch = tuple(each.repeat(8, *[1] * (each.ndim - 1)) for each in squashed(image))
 
-    first, again, other = (augment(*batch, Augmentation(size=24), generator(5, step)) for step in (7, 7, 8))
+    first, again, other = (augment(*batch, Augmentation(size=24), dice(5, step, 8)) for step in (7, 7, 8))
 
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_parts_of_a_batch_are_varied_just_as_in_the_whole_batch():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), dtype=np.uint8))
+    pixels, sizes = (each.repeat(5, *[1] * (each.ndim - 1)) for each in squashed(image))
+
+    whole = augment(pixels, sizes, Augmentation(size=24), dice(1, 2, 5))
+    first = augment(pixels[:2], sizes[:2], Augmentation(size=24), dice(1, 2, 5, slice(0, 2)))
+    second = augment(pixels[2:], sizes[2:], Augmentation(size=24), dice(1, 2, 5, slice(2, 5)))
+
+    assert torch.equal(torch.cat([first, second]), whole)
 
 
 def test_no_two_steps_of_ten_runs_share_their_random_numbers():

@@ -87,6 +87,7 @@ def test_every_file_of_the_run_is_there(finished):
         "recipe.json",
         "report.html",
         "report.json",
+        "run.yaml",
         "split.csv",
     ]
     assert sorted(path.name for path in report.model.iterdir()) == [

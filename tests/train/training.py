@@ -43,7 +43,7 @@ def small_recipe(**changes) -> Recipe:
     return Recipe(**{**values, **changes})
 
 
-def small_fit(folder: Path, *, judge=None, drop_path=0.1, **changes) -> Fit:
+def small_fit(folder: Path, *, judge=None, drop_path=0.1, checkpoint_seconds=60.0, **changes) -> Fit:
     """A fit of two labels, dark and bright, on 16 pictures; the same weights and pictures every time."""
     torch.manual_seed(0)
     model = timm.create_model("test_efficientnet", num_classes=2, drop_path_rate=drop_path)
@@ -67,6 +67,7 @@ def small_fit(folder: Path, *, judge=None, drop_path=0.1, **changes) -> Fit:
         normalise=normalise,
         precision="float32",
         folder=folder,
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 

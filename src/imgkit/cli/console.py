@@ -95,8 +95,10 @@ class ConsoleProgress:
 
 
 @contextmanager
-def command(name: str, *, debug: bool = False) -> Iterator[ConsoleProgress]:
+def command(name: str, *, debug: bool = False, again: Callable[[], str] | None = None) -> Iterator[ConsoleProgress]:
     """Run the body of a command: give it progress, and turn what stops it into one sentence and an exit code.
+
+    ``again`` returns the sentence that says how to go on after an interruption, where that is not the same command.
 
     Exit codes: the error's own · 130 on Ctrl-C and 143 on SIGTERM · 1, with a traceback, for a fault of ours.
     """
@@ -114,7 +116,8 @@ def command(name: str, *, debug: bool = False) -> Iterator[ConsoleProgress]:
             raise typer.Exit(error.exit_code) from error
         except (KeyboardInterrupt, Terminated) as stop:
             progress.stop()
-            err.print(f"imgkit {name}: interrupted. What was finished is saved. Run the same command again to go on.")
+            how = again() if again else "Run the same command again to go on."
+            err.print(Text(f"imgkit {name}: interrupted. What was finished is saved. {how}"))
             raise typer.Exit(130 if isinstance(stop, KeyboardInterrupt) else 143) from stop
         except MemoryError as error:
             progress.stop()

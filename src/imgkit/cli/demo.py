@@ -11,7 +11,7 @@ from imgkit.cli import console
 from imgkit.cli.curate import show_report as show_curate
 from imgkit.cli.harvest import show_cost
 from imgkit.cli.harvest import show_report as show_harvest
-from imgkit.cli.train import show_report as show_train
+from imgkit.cli.scores import show_report as show_train
 
 if TYPE_CHECKING:
     from imgkit.demo.comparison import DemoTruth

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgkit.cli import console
-from imgkit.cli.train import print_labels, span
+from imgkit.cli.scores import print_labels, span
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
 from imgkit.train.picture import SPLITS, Split

@@ -1,30 +1,33 @@
 """``imgkit train``: from a folder of labelled pictures to a model and a report."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, get_args
 
 import typer
 
 from imgkit.cli import console
-from imgkit.errors import BelowTargetError, UsageError
-from imgkit.train.config import MONITORS, Monitor, TrainConfig
+from imgkit.cli.scores import show_report
+from imgkit.errors import BelowTargetError, ResourceError, UsageError
+from imgkit.train.config import MONITORS, AskedPrecision, TrainConfig
 
-if TYPE_CHECKING:
-    from imgkit.train.intervals import Interval
-    from imgkit.train.metrics import Scores
-    from imgkit.train.results import TrainReport
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
+DATA = Path("data/curated")
 
-SHOWN_LABELS = 15  # rows of the label table; all are in the report
+
+def _shown(name: str) -> str:
+    return str(DEFAULTS[name])
 
 
 def train(
     data: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
-            help="A folder with one folder of pictures for each label, one with train, val and test folders, or a CSV."
+            help="A folder with one folder of pictures for each label, one with train, val and test folders, or a CSV.",
+            show_default=str(DATA),
         ),
-    ] = Path("data/curated"),
+    ] = None,
     finetune: Annotated[
         bool | None,
         typer.Option(
@@ -34,11 +37,26 @@ def train(
         ),
     ] = None,
     backbone: Annotated[
-        str | None, typer.Option(help="A timm model to start from.", show_default="the best for this machine")
+        str | None,
+        typer.Option(help="A timm model to start from (imgkit models).", show_default="the best for this machine"),
     ] = None,
     weights: Annotated[
-        str, typer.Option(help="Its pretrained weights: auto, packaged (offline), hub, or a file.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="Its pretrained weights: auto, packaged (offline), hub, or a file.", show_default=_shown("weights")
+        ),
+    ] = None,
+    size: Annotated[
+        int | None,
+        typer.Option(help="Side of the pictures that the model sees, in pixels.", show_default="that of its weights"),
+    ] = None,
+    progressive: Annotated[
+        str | None,
+        typer.Option(
+            help="Sizes in pixels that fine-tuning goes through, such as 160,192,224; the last is that of the model.",
+            show_default="one size",
+        ),
+    ] = None,
     epochs: Annotated[
         int | None,
         typer.Option(min=1, help="Passes over the training pictures.", show_default="12 to 40, for 600 steps"),
@@ -50,28 +68,79 @@ def train(
     batch: Annotated[
         int | None, typer.Option(min=1, help="Pictures for each step.", show_default="64 on a GPU, 32 on a CPU")
     ] = None,
-    lr: Annotated[float, typer.Option(min=1e-9, help="Peak learning rate of the last layer for a batch of 64.")] = 1e-4,
+    lr: Annotated[
+        float | None,
+        typer.Option(
+            min=1e-9, help="Peak learning rate of the last layer for a batch of 64.", show_default=_shown("lr")
+        ),
+    ] = None,
+    lr_find: Annotated[
+        bool | None,
+        typer.Option("--lr-find", help="Raise the rate step by step first, and train with what the curve suggests."),
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="short, or long: pairs of pictures are mixed, and four times the steps.", show_default=_shown("recipe")
+        ),
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(
+            help="For rare labels: sampler (drawn more often), logits (adjusted by their share), none, or auto "
+            "(sampler from 3 to 1 on).",
+            show_default=_shown("balance"),
+        ),
+    ] = None,
     keep_color: Annotated[
-        bool, typer.Option("--keep-color", help="Do not vary saturation: where colour tells the labels apart.")
-    ] = False,
+        bool | None, typer.Option("--keep-color", help="Do not vary saturation: where colour tells the labels apart.")
+    ] = None,
     no_flip: Annotated[
         bool, typer.Option("--no-flip", help="Do not mirror: where left and right tell the labels apart.")
     ] = False,
     split: Annotated[
         Path | None, typer.Option(help="A CSV with file_name and split (train, val, test), such as split.csv of a run.")
     ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Parts for judging the probe out-of-fold.")] = 5,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Parts for judging the probe out-of-fold.", show_default=_shown("folds")),
+    ] = None,
     monitor: Annotated[
-        str, typer.Option(help=f"What the best weights are chosen by: {', '.join(MONITORS)}.")
-    ] = "macro-f1",
+        str | None,
+        typer.Option(
+            help=f"What the best weights are chosen by: {', '.join(MONITORS)}.", show_default=_shown("monitor")
+        ),
+    ] = None,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many epochs without a better one.", show_default="never")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the folds and the training.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    runs: Annotated[Path, typer.Option(help="Folder that the run's folder is made in.")] = Path("runs"),
+    seed: Annotated[
+        int | None, typer.Option(help="Of the split, the folds and the training.", show_default=_shown("seed"))
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default=_shown("device"))
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help=f"Number format: {', '.join(get_args(AskedPrecision))}.", show_default=_shown("precision")),
+    ] = None,
+    compile_: Annotated[
+        bool | None,
+        typer.Option("--compile", help="Compile the training steps, if a few of them show that it pays."),
+    ] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="Folder that the run's folder is made in.", show_default=_shown("runs"))
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Name of the run's folder.", show_default="the data's name and the time")
+    ] = None,
+    track: Annotated[
+        str | None,
+        typer.Option(help="Also send the figures to tensorboard, wandb or mlflow (an extra each).", show_default="no"),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        typer.Option("--config", help="A YAML file of settings, such as run.yaml of a run; options here outrank it."),
     ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only try whether training can work here, in about a minute.")
@@ -86,29 +155,41 @@ def train(
     debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
 ) -> None:
     """Train a classifier on a folder of labelled pictures, and say how far to trust it."""
-    with console.command("train", debug=debug) as progress:
-        config = TrainConfig(
-            data=data,
-            runs=runs,
-            name=name,
-            resume=resume,
-            split_file=split,
-            folds=folds,
-            seed=seed,
-            backbone=backbone,
-            weights=weights,
-            device=device,
-            finetune=finetune,
-            epochs=epochs,
-            steps=steps,
-            minutes=minutes,
-            batch=batch,
-            lr=lr,
-            keep_color=keep_color,
-            flip=not no_flip,
-            monitor=_monitor(monitor),
-            patience=patience,
-        )
+    asked = {
+        "data": data,
+        "runs": runs,
+        "name": name,
+        "resume": resume,
+        "split_file": split,
+        "folds": folds,
+        "seed": seed,
+        "backbone": backbone,
+        "weights": weights,
+        "size": size,
+        "device": device,
+        "precision": precision,
+        "compile": compile_,
+        "finetune": finetune,
+        "epochs": epochs,
+        "steps": steps,
+        "minutes": minutes,
+        "batch": batch,
+        "lr": lr,
+        "lr_find": lr_find,
+        "recipe": recipe,
+        "progressive": progressive,
+        "balance": balance,
+        "keep_color": keep_color,
+        "flip": False if no_flip else None,
+        "monitor": monitor,
+        "patience": patience,
+        "track": track,
+    }
+    where = runs or Path(_shown("runs"))
+    with console.command("train", debug=debug, again=_how_to_go_on(where, resumed=resume)) as progress:
+        config = merged(settings, asked)
+        if _helps(alone=check or preview is not None):
+            return
         if check:
             _check(config, progress, as_json=as_json)
             return
@@ -132,6 +213,68 @@ def train(
             show_report(report)
 
 
+def merged(file: Path | None, asked: dict[str, Any]) -> TrainConfig:
+    """Return the settings of ``file`` with those of ``asked`` that are not None over them.
+
+    Raises:
+        UsageError: the file, or the list of sizes, cannot be read.
+    """
+    from imgkit.train.settings import read_settings
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    if "progressive" in given:
+        given["progressive"] = _sizes(given["progressive"])
+    stored = read_settings(file) if file is not None else {}
+    return TrainConfig(**{"data": DATA, **stored, **given})
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(size) for size in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--progressive {text} is no list. Nothing was changed. Write it as 160,192,224.") from error
+
+
+def _how_to_go_on(runs: Path, *, resumed: bool) -> Callable[[], str]:
+    """Return what to say after an interruption: ``--resume`` where a run was begun meanwhile."""
+    before = set() if resumed else set(runs.glob("*/config.json"))
+
+    def say() -> str:
+        begun = [path.parent for path in set(runs.glob("*/config.json")) - before]
+        begun = [run for run in begun if not (run / "report.json").exists()]
+        if not begun:
+            return "Run the same command again to go on."
+        newest = max(begun, key=lambda run: (run / "config.json").stat().st_mtime)
+        return f"Go on with: imgkit train --resume --runs {runs} --name {newest.name}"
+
+    return say
+
+
+def _helps(*, alone: bool) -> bool:
+    """Do what a process does that ``torchrun`` started to help another one; return whether this is one.
+
+    ``alone``: what was asked for is not shared, so there is nothing to help with.
+    """
+    from imgkit.train import team
+
+    if not team.helps():
+        return False
+    if not alone:
+        from imgkit.train.helping import help_train
+
+        try:
+            help_train()
+        except team.LostError as error:
+            if not team.speaks():
+                raise typer.Exit(ResourceError.exit_code) from error
+            raise ResourceError(
+                "another process of this training ended. What was finished is saved, at most a minute of "
+                "fine-tuning is lost. Run the same command again with --resume.",
+                code="train.lost",
+            ) from error
+    return True
+
+
 def _check(config: TrainConfig, progress: console.ConsoleProgress, *, as_json: bool) -> None:
     from imgkit.train.check import check
 
@@ -147,50 +290,3 @@ def _check(config: TrainConfig, progress: console.ConsoleProgress, *, as_json: b
             console.out.print(f"{trial.name}: likely {trial.causes}.", markup=False)
     if failed:
         raise BelowTargetError(f"{len(failed)} of {len(trials)} trials failed. Nothing was trained.")
-
-
-def _monitor(name: str) -> Monitor:
-    for monitor in MONITORS:
-        if name == monitor:
-            return monitor
-    raise UsageError(f"--monitor {name} is not known. Nothing was changed. Choose one of {', '.join(MONITORS)}.")
-
-
-def show_report(report: "TrainReport") -> None:
-    """Print what was compared, the labels, the verdict, and where the results are."""
-    majority = f"{100 * report.plan.majority:.1f}"
-    rows: list[list[object]] = [["always the largest label", "test", majority, ""]]
-    rows.append(["linear probe", "out-of-fold", span(report.probe.accuracy), span(report.probe.macro_f1)])
-    if report.picked != "linear probe":
-        rows.append(["linear probe", "test", span(report.probe_test.accuracy), span(report.probe_test.macro_f1)])
-        rows.append([report.picked, "val", span(report.validation.accuracy), span(report.validation.macro_f1)])
-    rows.append([report.picked, "test", span(report.test.accuracy), span(report.test.macro_f1)])
-    console.table(
-        "Compared, in % with 95 % intervals", ["model", "judged on", "accuracy", "macro-F1"], rows, total=True
-    )
-    print_labels(report.test)
-    console.out.print(report.verdict(), markup=False)
-    console.out.print(f"Report: {report.run / 'report.html'}", markup=False)
-    console.out.print(f"Model:  {report.model}", markup=False)
-    if report.label_issues:
-        console.out.print(f"Doubts: {report.label_issues} labels, in {report.run / 'label_issues.csv'}", markup=False)
-    console.out.print(f"Next:   imgkit predict {report.model} PICTURES", markup=False)
-
-
-def print_labels(scores: "Scores") -> None:
-    """Print the scores of the weakest labels."""
-    weakest = sorted(scores.per_label, key=lambda each: (each.f1, -each.support))[:SHOWN_LABELS]
-    title = "Labels, weakest first, in %"
-    console.table(
-        title if len(weakest) == len(scores.per_label) else f"{title} ({len(weakest)} of {len(scores.per_label)})",
-        ["label", "pictures", "F1", "recall", "precision"],
-        [
-            [each.label, each.support, f"{100 * each.f1:.1f}", span(each.recall), span(each.precision)]
-            for each in weakest
-        ],
-    )
-
-
-def span(interval: "Interval") -> str:
-    """Return a share and its interval in percent."""
-    return f"{100 * interval.value:.1f} [{100 * interval.low:.1f}, {100 * interval.high:.1f}]"

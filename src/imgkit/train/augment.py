@@ -32,7 +32,28 @@ class Augmentation:
     keep_color: bool = False
 
 
-def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, random: torch.Generator) -> Tensor:
+class Dice:
+    """Random numbers for some pictures of a batch: those that they would get if the whole batch were varied at once.
+
+    Args:
+        random: on the CPU.
+        whole: pictures in the batch.
+        part: those of them that are varied; None: all.
+    """
+
+    def __init__(self, random: torch.Generator, whole: int, part: slice | None = None) -> None:
+        self._random, self._whole, self._part = random, whole, part or slice(None)
+
+    def uniform(self, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Return one number between ``low`` and ``high`` for each picture of the part."""
+        return torch.empty(self._whole).uniform_(low, high, generator=self._random)[self._part]
+
+    def choice(self, count: int) -> Tensor:
+        """Return one of 0 to ``count`` - 1 for each picture of the part."""
+        return torch.randint(count, (self._whole,), generator=self._random)[self._part]
+
+
+def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, dice: Dice) -> Tensor:
     """Return a varied batch.
 
     One of eight things happens to each picture besides crop and flip, with random strength: nothing, a rotation, a
@@ -42,7 +63,7 @@ def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, random: t
         pixels: (B, 3, P, P) uint8, each picture squashed to a square.
         sizes: (B, 2) float, true width and height.
         augmentation: what may vary.
-        random: on the CPU; the same state gives the same pictures on every device.
+        dice: the same state gives the same pictures on every device, however the batch is cut into parts.
 
     Returns:
         (B, 3, size, size) float32, 0 to 1, not yet normalised.
@@ -51,31 +72,31 @@ def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, random: t
     """
     count = len(pixels)
     operations = (*GEOMETRY_OPS, *(COLOUR_OPS[:2] if augmentation.keep_color else COLOUR_OPS))
-    chosen = torch.randint(len(operations), (count,), generator=random)
-    strength = torch.rand(count, generator=random) * 2 - 1  # -1 to 1
+    chosen = dice.choice(len(operations))
+    strength = dice.uniform(-1, 1)
     picked = {name: (chosen == number) * strength for number, name in enumerate(operations)}
-    maps = crop_maps(sizes.cpu(), augmentation, picked, random).to(pixels.device)
+    maps = crop_maps(sizes.cpu(), augmentation, picked, dice).to(pixels.device)
     grid = F.affine_grid(maps, [count, 3, augmentation.size, augmentation.size], align_corners=False)
     images = F.grid_sample(
         pixels.float().div_(255), grid, mode="bilinear", padding_mode="reflection", align_corners=False
     )
     images = _colour(images, picked)
-    return _erase(images, random)
+    return _erase(images, dice)
 
 
-def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tensor], random: torch.Generator) -> Tensor:
+def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tensor], dice: Dice) -> Tensor:
     """Return (B, 2, 3) maps from the output square to the squashed square, both -1 to 1, for ``F.affine_grid``."""
     count = len(sizes)
     width, height = sizes[:, 0], sizes[:, 1]
-    area = torch.empty(count).uniform_(augmentation.crop_area, 1.0, generator=random) * width * height
+    area = dice.uniform(augmentation.crop_area, 1.0) * width * height
     low, high = (math.log(limit) for limit in SHAPE_RANGE)
-    shape = torch.empty(count).uniform_(low, high, generator=random).exp()
+    shape = dice.uniform(low, high).exp()
     across, down = (area * shape).sqrt() / width, (area / shape).sqrt() / height  # shares of the picture
     fit = torch.stack([across, down, torch.ones(count)]).amax(dim=0)
     across, down = across / fit, down / fit
-    centre_x = (torch.rand(count, generator=random) * 2 - 1) * (1 - across)
-    centre_y = (torch.rand(count, generator=random) * 2 - 1) * (1 - down)
-    mirrored = torch.rand(count, generator=random) < 0.5 if augmentation.flip else torch.zeros(count, dtype=torch.bool)
+    centre_x = dice.uniform(-1, 1) * (1 - across)
+    centre_y = dice.uniform(-1, 1) * (1 - down)
+    mirrored = dice.uniform() < 0.5 if augmentation.flip else torch.zeros(count, dtype=torch.bool)
 
     angle = picked["rotate"] * math.radians(ROTATE_DEGREES)
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], dim=1).view(-1, 2, 2)
@@ -105,15 +126,15 @@ def _colour(images: Tensor, picked: dict[str, Tensor]) -> Tensor:
     return (torch.einsum("bij,bjhw->bihw", matrix, images) + offset.view(-1, 1, 1, 1)).clamp_(0, 1)
 
 
-def _erase(images: Tensor, random: torch.Generator) -> Tensor:
+def _erase(images: Tensor, dice: Dice) -> Tensor:
     """Cover a random box of some pictures with grey."""
-    count, _, height, width = images.shape
-    wanted = torch.rand(count, generator=random) < ERASE_SHARE
-    area = torch.empty(count).uniform_(*ERASE_AREA, generator=random)
+    _, _, height, width = images.shape
+    wanted = dice.uniform() < ERASE_SHARE
+    area = dice.uniform(*ERASE_AREA)
     low, high = (math.log(limit) for limit in (0.3, 1 / 0.3))
-    shape = torch.empty(count).uniform_(low, high, generator=random).exp()
+    shape = dice.uniform(low, high).exp()
     half_x, half_y = (area * shape).sqrt() / 2 * wanted, (area / shape).sqrt() / 2 * wanted
-    centre_x, centre_y = torch.rand(count, generator=random), torch.rand(count, generator=random)
+    centre_x, centre_y = dice.uniform(), dice.uniform()
     across = ((torch.arange(width) + 0.5) / width - centre_x[:, None]).abs() < half_x[:, None]
     down = ((torch.arange(height) + 0.5) / height - centre_y[:, None]).abs() < half_y[:, None]
     box = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)

@@ -23,8 +23,8 @@ from imgkit.train.model import Normalise, learn, learning_share
 from imgkit.train.picture import Picture
 from imgkit.train.probing import Features, held_out_logits, numbers_of
 from imgkit.train.runfolder import cache_folder
-from imgkit.train.tuning import network
-from imgkit.vision.backbone import Backbone, load_backbone
+from imgkit.train.tuning import backbone_of, network
+from imgkit.vision.backbone import Backbone
 from imgkit.vision.decode import open_picture
 from imgkit.vision.embeddings import embed
 from imgkit.vision.folds import grouped_folds
@@ -61,7 +61,7 @@ def check(config: TrainConfig, *, progress: Progress | None = None) -> list[Tria
     progress = progress or Silent()
     cache = cache_folder(config)
     found = scan(config.data, cache=cache, progress=progress)
-    backbone = load_backbone(config.backbone, weights=config.weights, device=config.device, progress=progress)
+    backbone = backbone_of(config, progress)
     some = _some(found.pictures, MOST_PICTURES)
     features = embed(
         [picture.path for picture in some],

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
-from imgkit.train import interrupt
+from imgkit.train import helping, interrupt
 from imgkit.train.calibrate import fit_temperature, softmax
 from imgkit.train.contest import PROBE
 from imgkit.train.familiar import Familiar, fit_familiar
@@ -15,8 +15,10 @@ from imgkit.train.metrics import Answers, score
 from imgkit.train.model import cool, head_of, set_head, with_head
 from imgkit.train.picture import Picture
 from imgkit.train.probing import fit_head, group_numbers, numbers_of, out_of_fold
+from imgkit.train.ratefinder import find_rate
 from imgkit.train.recipe import Recipe
 from imgkit.train.results import Tuning
+from imgkit.train.tracking import epoch_figures
 from imgkit.train.tuning import set_up
 from imgkit.train.work import Chosen, Features, Probed, Work
 from imgkit.vision.backbone import Backbone
@@ -52,7 +54,7 @@ def probe_alone(work: Work, probed: Probed) -> Chosen:
     head = cool(probed.head, probed.judged.calibration.temperature)
     return Chosen(
         name="linear probe",
-        loaded=with_head(work.backbone.name, head, weights=work.config.weights),
+        loaded=with_head(work.backbone.name, head, weights=work.config.weights, size=work.config.size),
         calibration=probed.judged.calibration,
         familiar=_familiar(work, features, pictures),
         validation=probed.scores,
@@ -76,15 +78,21 @@ def fine_tune(work: Work, probed: Probed, net: LoadedModel, wanted: Recipe) -> C
         cache=work.cache,
         folder=work.folder.checkpoints,
         progress=work.progress,
+        team=work.team,
     )
     if work.config.resume:
         fit.resume()
+    if work.config.lr_find and fit.probe is None:
+        fit.recipe = wanted = _with_found_rate(work, fit, wanted)
+    helping.ask(work, wanted)
     started = time.monotonic()
 
     def log(row: EpochRow) -> None:
         work.folder.log("epoch", **asdict(row))
+        work.tracking.log(row.step, epoch_figures(row))
 
-    work.progress.say(f"        Ctrl-C saves; then: imgkit train --resume --runs {work.folder.path.parent}")
+    command = f"torchrun --nproc-per-node {work.team.size} -m imgkit" if work.team.size > 1 else "imgkit"
+    work.progress.say(f"        Ctrl-C saves; then: {command} train --resume --runs {work.folder.path.parent}")
     with interrupt.listen() as stop:
         fitted = fit.run(stop=stop, progress=work.progress, log=log)
     tuning = Tuning(
@@ -99,6 +107,25 @@ def fine_tune(work: Work, probed: Probed, net: LoadedModel, wanted: Recipe) -> C
         return replace(probe_alone(work, probed), tuning=tuning, notes=(*fitted.notes, note))
     net.model.load_state_dict(fitted.winner.state)
     return _calibrated(work, fit, net, tuning, fitted.notes)
+
+
+def _with_found_rate(work: Work, fit: Fit, wanted: Recipe) -> Recipe:
+    """Look for a learning rate, keep the curve in lr_find.csv, and return the recipe with it."""
+    with interrupt.listen() as stop:
+        try:
+            found = find_rate(fit, work.progress, stop)
+        except interrupt.StoppedError:
+            stop.pass_on()
+            raise
+    work.folder.write_csv("lr_find.csv", ("learning_rate", "loss"), zip(found.rates, found.losses, strict=True))
+    work.progress.say(f"rates   loss by learning rate: {found.line()}")
+    if found.suggestion is None:
+        work.progress.say(f"        the loss falls nowhere along it: {wanted.lr:.2g} stays")
+        return wanted
+    work.progress.say(f"        a tenth of where the loss is lowest: {found.suggestion:.2g} instead of {wanted.lr:.2g}")
+    wanted = replace(wanted, lr=found.suggestion)
+    work.folder.write_json("recipe.json", asdict(wanted))
+    return wanted
 
 
 def _calibrated(work: Work, fit: Fit, net: LoadedModel, tuning: Tuning, notes: Sequence[str]) -> Chosen:

@@ -9,6 +9,15 @@ from typing import Any, Literal
 Monitor = Literal["macro-f1", "accuracy", "loss"]
 MONITORS: tuple[Monitor, ...] = ("macro-f1", "accuracy", "loss")
 
+Balance = Literal["auto", "none", "sampler", "logits"]
+"""What is done for rare labels: "sampler" draws them more often, "logits" adds the share of a label to its logit while
+training, "auto" is the sampler where the labels are lopsided."""
+
+Length = Literal["short", "long"]
+"""How long and how varied training is: "long" mixes pictures and takes four times the steps."""
+
+AskedPrecision = Literal["auto", "fp32", "bf16", "fp16"]
+
 SMALLEST_VALIDATION_PER_LABEL = 30  # with fewer, one split says little: out-of-fold numbers are used instead
 
 
@@ -21,10 +30,14 @@ class TrainConfig:
 
     The run: its folder is ``runs / name``; ``resume`` goes on with an unfinished one, with the settings that it has.
 
-    The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file.
+    The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file; ``size`` is the side in
+    pixels of the pictures that it sees. ``precision`` is the number format of features and training; ``compile`` asks
+    for compiled training steps where they pay.
 
     The work: ``finetune`` None means yes on a GPU, no on a CPU; the length is ``steps``, else ``epochs``, else derived;
-    ``minutes`` caps it. ``lr`` is that of the head at a batch of 64; deeper layers get less by ``layer_decay`` each.
+    ``minutes`` caps it. ``lr`` is that of the head at a batch of 64; deeper layers get less by ``layer_decay`` each;
+    with ``lr_find`` it is only where the search falls back to. ``progressive`` are sides in pixels that training goes
+    through, the last one that of the model. ``track`` names a program that draws the figures of many runs.
     """
 
     data: Path
@@ -40,7 +53,10 @@ class TrainConfig:
 
     backbone: str | None = None
     weights: str = "auto"
+    size: int | None = None
     device: str = "auto"
+    precision: AskedPrecision = "auto"
+    compile: bool = False
 
     finetune: bool | None = None
     epochs: int | None = None
@@ -48,6 +64,10 @@ class TrainConfig:
     minutes: float | None = None
     batch: int | None = None
     lr: float = 1e-4
+    lr_find: bool = False
+    recipe: Length = "short"
+    progressive: tuple[int, ...] = ()
+    balance: Balance = "auto"
     layer_decay: float = 0.8
     weight_decay: float = 0.05
     smoothing: float = 0.1
@@ -57,6 +77,7 @@ class TrainConfig:
     flip: bool = True
     monitor: Monitor = "macro-f1"
     patience: int | None = None
+    track: str | None = None
     checkpoint_seconds: float = 60.0  # between two checkpoints: what a power cut can cost
 
     def as_json(self) -> dict[str, object]:
@@ -72,7 +93,7 @@ class TrainConfig:
             TypeError: they are settings of another version.
         """
         paths = {name: Path(values[name]) for name in PATHS if values.get(name) is not None}
-        return cls(**{**values, **paths})
+        return cls(**{**values, **paths, "progressive": tuple(values.get("progressive", ()))})
 
 
 PATHS = ("data", "runs", "cache", "split_file")

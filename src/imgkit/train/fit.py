@@ -1,31 +1,37 @@
 """Fine-tune a model: one flat loop of optimiser steps, judged on the validation set after each epoch."""
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imgkit.progress import Progress
+from imgkit.errors import ResourceError
+from imgkit.progress import Progress, Silent
 from imgkit.train import checkpoint
-from imgkit.train.batches import Batch, Batches, step_seed
+from imgkit.train.batches import Batch, Batches, generator, step_seed
 from imgkit.train.contest import PROBE, Candidate, Contest, copy_of
+from imgkit.train.droppath import DropPaths
 from imgkit.train.interrupt import Stop, StoppedError
 from imgkit.train.judge import Judge, Judgement
-from imgkit.train.model import Normalise, learn, parameter_groups
+from imgkit.train.model import Normalise, learn
+from imgkit.train.objective import Objective
+from imgkit.train.optimiser import Optimiser
 from imgkit.train.recipe import Recipe, pace
+from imgkit.train.team import LostError, Team
 from imgkit.vision import torchvision_ops
 from imgkit.vision.device import DTYPES, Precision
 
 torchvision_ops.ensure()
 from timm.utils import ModelEmaV3  # noqa: E402  (needs the line above)
 
-LARGEST_GRADIENT = 1.0  # norm to which gradients are clipped
 BAD_STEPS = 10  # steps without a finite loss, in a row, before the last good state is taken up again
+LOOK_EVERY = 10  # steps after which a GPU is asked for them: each question makes it wait
+PATHS = 2**32  # added to the seed for the branches that are left out: other numbers than for the pictures
 HALVINGS = 4  # of the batch that is computed at once, when memory runs out
 
 
@@ -104,8 +110,10 @@ class Fit:
         judge: scores weights on the validation set.
         normalise: what stands before the model, on the device.
         precision: number format of the forward pass.
+        prior: (K,) what is added to the logits while training, None: nothing.
         folder: for checkpoints.
         checkpoint_seconds: between two checkpoints.
+        team: those who train together; all have the same ``recipe``, the leader's weights count.
     """
 
     def __init__(
@@ -118,21 +126,26 @@ class Fit:
         normalise: Normalise,
         precision: Precision,
         folder: Path,
+        prior: Tensor | None = None,
         checkpoint_seconds: float = 60.0,
+        team: Team | None = None,
     ) -> None:
+        self._team, self._paths = team or Team(), DropPaths(model)
         self.model, self.batches, self.recipe = model, batches, recipe
         self.judge, self._normalise, self._precision, self._folder = judge, normalise, precision, folder
         self._checkpoint_seconds = checkpoint_seconds
         self._device = next(model.parameters()).device
-        groups = parameter_groups(model, layer_decay=recipe.layer_decay, weight_decay=recipe.weight_decay)
-        self._scales = [float(group["lr_scale"]) for group in groups]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.lr, fused=self._device.type == "cuda")
+        self.forward: Callable[[Tensor], Tensor] = model
+        self._objective = Objective(smoothing=recipe.smoothing, prior=prior)
+        self._optimiser = Optimiser(
+            model, layer_decay=recipe.layer_decay, weight_decay=recipe.weight_decay, precision=precision
+        )
         self.average = ModelEmaV3(model, decay=recipe.ema_decay, use_warmup=True)
         self.step, self.rows, self.notes = 0, [], []
         self.contest = Contest(recipe.monitor)
         self.probe: Judgement | None = None
         self._micro, self._slower, self._saved_at = recipe.batch, 1.0, time.monotonic()
-        self._bad, self._seconds = 0, 0.0
+        self._seconds = 0.0
         self._sums = torch.zeros(4, device=self._device, dtype=torch.float64)  # loss, hits, gradient norm, steps
 
     step: int
@@ -147,11 +160,39 @@ class Fit:
             self.save()
             stop.pass_on()
             raise
+        except LostError as error:
+            self.save()
+            raise ResourceError(
+                f"another process of this training ended at step {self.step} of {self.recipe.steps}. "
+                f"The state is saved in {self._folder}. Run the same command again with --resume.",
+                code="train.lost",
+            ) from error
+
+    def help(self, *, stop: Stop) -> None:
+        """Do this process's share of what the leader runs, until it ends or somebody asks to stop.
+
+        Raises:
+            LostError: the leader has ended.
+        """
+        with contextlib.suppress(StoppedError):
+            self._epochs(stop, Silent(), lambda row: None)
+            self._team.leave()
 
     def _run(self, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> Fitted:
+        probe = self._epochs(stop, progress, log)
+        self._team.leave()
+        winner = self.contest.best[0]
+        soup = self.contest.soup(self.model, lambda model: self.judge(model, stop))
+        if soup and self._rank(soup.judgement) > self._rank(winner.judgement):
+            winner = soup
+        return Fitted(winner=winner, probe=probe, rows=tuple(self.rows), notes=tuple(self.notes))
+
+    def _epochs(self, stop: Stop, progress: Progress, log: Callable[[EpochRow], None]) -> Judgement:
+        """Train to the end of the recipe; return the judgement of the weights that it began with."""
+        self._begin_alike()
         if self.probe is None:
             self.probe = self.judge(self.model, stop)
-            self.contest.enter(Candidate(name=PROBE, judgement=self.probe, state=copy_of(self.model)))
+            self._enter(PROBE, self.probe, self.model)
             self.save()
         progress.start("fine-tuning", self.recipe.steps)
         progress.advance(self.step)
@@ -165,37 +206,67 @@ class Fit:
             row = self._close_epoch(stop)
             log(row)
             progress.advance(0, f"epoch {row.epoch} of {self.recipe.epochs}: val macro-F1 {row.best.macro_f1:.3f}")
-        winner = self.contest.best[0]
-        soup = self.contest.soup(self.model, lambda model: self.judge(model, stop))
-        if soup and self._rank(soup.judgement) > self._rank(winner.judgement):
-            winner = soup
-        return Fitted(winner=winner, probe=self.probe, rows=tuple(self.rows), notes=tuple(self.notes))
+        return self.probe
 
     def _train_epoch(self, stop: Stop, progress: Progress) -> None:
         """Take the steps that are left of the epoch in hand."""
         end = min(self.recipe.steps, (len(self.rows) + 1) * self.recipe.steps_per_epoch)
         learn(self.model)
         while self.step < end:
-            stop.check()
+            if self._team.size == 1:  # else they agree on it when they add up
+                stop.check()
             started = time.monotonic()
             self._set_pace()
             torch.manual_seed(step_seed(self.recipe.seed, self.step) % 2**63)  # dropped paths repeat after a resume
-            loss, hits = self._gradients(self.batches[self.step])
-            norm = nn.utils.clip_grad_norm_(self.model.parameters(), LARGEST_GRADIENT)
-            if torch.isfinite(loss) and torch.isfinite(norm):
-                self.optimizer.step()
-                self.average.update(self.model, step=self.step)
-                self._sums += torch.stack([loss, hits, norm, torch.ones_like(loss)]).double()
-                self._bad = 0
-            else:
-                self._bad += 1
-                if self._bad > BAD_STEPS:
-                    raise NotFiniteError
+            loss, hits = self._add_up(*self._gradients(self.batches[self.step]), stop)
+            norm, finite = self._optimiser.step(loss)
+            self.average.update(self.model, step=self.step)
+            told = torch.stack([loss, hits, norm, torch.ones_like(loss)]).double()
+            self._sums += torch.where(finite, told, 0)
+            self._look(end)
             self.step += 1
+            if self._device.type == "cuda" and self.step == end:
+                torch.cuda.synchronize(self._device)  # once an epoch: the time of its steps
             self._seconds += time.monotonic() - started
             progress.advance(1)
             if time.monotonic() - self._saved_at > self._checkpoint_seconds:
                 self.save()
+
+    def _look(self, end: int) -> None:
+        """Ask whether the loss has been a number lately; on a GPU not at every step."""
+        asked = self._device.type == "cpu" or self.step % LOOK_EVERY == 0 or self.step + 1 == end
+        if asked and self._optimiser.bad_steps() > BAD_STEPS:
+            raise NotFiniteError
+
+    def try_step(self) -> None:
+        """Compute the gradients of one step and forget them, to see how long that takes."""
+        learn(self.model)
+        self._gradients(self.batches[self.step])
+        self._optimiser.clear()
+        if self._device.type == "cuda":
+            torch.cuda.synchronize(self._device)
+
+    def try_rates(self, rates: Sequence[float], *, stop: Stop, enough: Callable[[list[float]], bool]) -> list[float]:
+        """Return the loss (nats) before each of some steps at different rates, then put everything back.
+
+        Ends early once ``enough`` says so of the losses so far.
+        """
+        before, losses = copy_of(self.model), list[float]()
+        learn(self.model)
+        try:
+            for place, rate in enumerate(rates):
+                stop.check()
+                self._optimiser.set_rate(rate)
+                torch.manual_seed(step_seed(self.recipe.seed, place) % 2**63)
+                loss, _ = self._gradients(self.batches[place])
+                self._optimiser.step(loss)
+                losses.append(float(loss))
+                if enough(losses):
+                    break
+        finally:
+            self.model.load_state_dict(before)
+            self._optimiser.forget()
+        return losses
 
     def _gradients(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Put the gradients of the whole batch into the model; return loss (mean, nats) and hits (share)."""
@@ -210,26 +281,35 @@ class Fit:
                 if self._device.type == "cuda":
                     torch.cuda.empty_cache()
 
+    def _add_up(self, loss: Tensor, hits: Tensor, stop: Stop) -> tuple[Tensor, Tensor]:
+        """Add up gradients, loss and hits of the team's shares; all stop where one was asked to."""
+        if self._team.size == 1:
+            return loss, hits
+        told = torch.stack([loss, hits, torch.full_like(loss, float(bool(stop)))])
+        gradients = [each.grad for each in self.model.parameters() if each.grad is not None]
+        self._team.add([*gradients, told], stop)
+        if told[2] > 0:
+            raise StoppedError
+        return told[0], told[1]
+
     def _accumulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        self.optimizer.zero_grad(set_to_none=True)
+        self._optimiser.clear()
+        self._paths.draw(generator(PATHS + self.recipe.seed, self.step), batch.whole, self._device)
         total = torch.zeros((), device=self._device)
         hits = torch.zeros((), device=self._device)
         for start in range(0, len(batch.targets), self._micro):
-            part = slice(start, start + self._micro)
-            targets = batch.targets[part]
-            with torch.autocast(self._device.type, DTYPES[self._precision], enabled=self._precision == "bfloat16"):
-                logits = self.model(self._normalise(batch.images[part]))  # (B, K)
-            loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.recipe.smoothing, reduction="sum")
-            loss = loss / len(batch.targets)
-            loss.backward()
+            part = batch.cut(slice(start, start + self._micro))
+            self._paths.show(part.start, len(part.targets))
+            with torch.autocast(self._device.type, DTYPES[self._precision], enabled=self._precision != "float32"):
+                logits = self.forward(self._normalise(part.images))  # (B, K)
+            loss = self._objective.loss(logits, part) / batch.whole
+            self._optimiser.backward(loss)
             total += loss.detach()
-            hits += (logits.argmax(dim=1) == targets).sum() / len(batch.targets)
+            hits += self._objective.hits(logits, part) / batch.whole
         return total, hits
 
     def _set_pace(self) -> None:
-        lr = self.recipe.lr * self._slower * pace(self.step, self.recipe)
-        for group, scale in zip(self.optimizer.param_groups, self._scales, strict=True):
-            group["lr"] = lr * scale
+        self._optimiser.set_rate(self.recipe.lr * self._slower * pace(self.step, self.recipe))
 
     def _close_epoch(self, stop: Stop) -> EpochRow:
         """Judge the weights and their moving average, and write the line of the epoch."""
@@ -237,10 +317,8 @@ class Fit:
         steps = self.step - (epoch - 1) * self.recipe.steps_per_epoch
         loss, hits, norm, _ = (self._sums / self._sums[3].clamp(min=1)).tolist()
         validation, average = self.judge(self.model, stop), self.judge(self.average.module, stop)
-        self.contest.enter(Candidate(name=f"epoch {epoch}", judgement=validation, state=copy_of(self.model)))
-        self.contest.enter(
-            Candidate(name=f"average at epoch {epoch}", judgement=average, state=copy_of(self.average.module))
-        )
+        self._enter(f"epoch {epoch}", validation, self.model)
+        self._enter(f"average at epoch {epoch}", average, self.average.module)
         row = EpochRow(
             epoch=epoch,
             step=self.step,
@@ -258,6 +336,10 @@ class Fit:
         self._seconds = 0.0
         return row
 
+    def _enter(self, name: str, judgement: Judgement, model: nn.Module) -> None:
+        if self._team.leads:
+            self.contest.enter(Candidate(name=name, judgement=judgement, state=copy_of(model)))
+
     def _out_of_patience(self) -> bool:
         if self.recipe.patience is None or len(self.rows) <= self.recipe.patience:
             return False
@@ -271,25 +353,34 @@ class Fit:
     def _fall_back(self) -> bool:
         """Take up the last good state with half the learning rate, once; the second time fine-tuning ends."""
         where = f"epoch {self.step // self.recipe.steps_per_epoch + 1}, step {self.step}"
-        if self._slower < 1 or not self.resume():
+        if self._slower < 1 or not self._team.tell(self._team.leads and self.resume()):
             self.notes.append(
                 f"the loss was not a number at {where}, again: fine-tuning stopped, the best so far counts"
             )
             return False
-        self._slower, self._bad = 0.5, 0
+        self._begin_alike()
+        self._slower = 0.5
         self.notes.append(f"the loss was not a number at {where}: went back to step {self.step} at half the rate")
         return True
 
     def save(self) -> None:
-        """Write a checkpoint of everything that the rest of the run depends on."""
+        """Write a checkpoint of everything that the rest of the run depends on; those who help write nothing."""
+        if not self._team.leads:
+            return
+        tensors = self._tensors()
+        for place, candidate in enumerate(self.contest.best):
+            tensors |= {f"candidate{place}/{name}": tensor for name, tensor in candidate.state.items()}
+        checkpoint.save(self._folder, self.step, tensors, asdict(self._facts()))
+        self._saved_at = time.monotonic()
+
+    def _tensors(self) -> dict[str, Tensor]:
         tensors: dict[str, Tensor] = {"sums": self._sums}
         tensors |= {f"model/{name}": tensor for name, tensor in self.model.state_dict().items()}
         tensors |= {f"average/{name}": tensor for name, tensor in self.average.module.state_dict().items()}
-        for number, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer/{number}/{name}": tensor for name, tensor in state.items()}
-        for place, candidate in enumerate(self.contest.best):
-            tensors |= {f"candidate{place}/{name}": tensor for name, tensor in candidate.state.items()}
-        facts = Facts(
+        return tensors | self._optimiser.tensors()
+
+    def _facts(self) -> Facts:
+        return Facts(
             probe=self.probe,
             candidates=[(each.name, each.judgement) for each in self.contest.best],
             rows=self.rows,
@@ -298,39 +389,39 @@ class Fit:
             slower=self._slower,
             seconds=self._seconds,
         )
-        checkpoint.save(self._folder, self.step, tensors, asdict(facts))
-        self._saved_at = time.monotonic()
 
     def resume(self) -> bool:
         """Take up the newest valid checkpoint; return whether there was one."""
         found = checkpoint.newest(self._folder)
         if found is None:
             return False
-        facts, tensors = Facts.read(found.facts), found.tensors
-        self.model.load_state_dict(_under("model/", tensors))
-        self.average.module.load_state_dict(_under("average/", tensors))
-        self._load_optimizer(_under("optimizer/", tensors))
-        self._sums = tensors["sums"].to(self._device)
-        self.step = found.step
-        self.probe = facts.probe
-        self.rows, self.notes = (
-            facts.rows,
-            [*facts.notes, *(f"checkpoint {name} was damaged" for name in found.damaged)],
-        )
-        self._micro, self._slower, self._seconds = facts.micro, facts.slower, facts.seconds
+        facts = Facts.read(found.facts)
+        self._take_up(found.step, facts, found.tensors)
+        self.notes.extend(f"checkpoint {name} was damaged" for name in found.damaged)
         entered = [
-            Candidate(name=name, judgement=judgement, state=_under(f"candidate{place}/", tensors))
+            Candidate(name=name, judgement=judgement, state=_under(f"candidate{place}/", found.tensors))
             for place, (name, judgement) in enumerate(facts.candidates)
         ]
         self.contest = Contest(self.recipe.monitor, entered)
         return True
 
-    def _load_optimizer(self, tensors: dict[str, Tensor]) -> None:
-        state: dict[int, dict[str, Tensor]] = {}
-        for name, tensor in tensors.items():
-            number, key = name.split("/")
-            state.setdefault(int(number), {})[key] = tensor
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": state})
+    def _begin_alike(self) -> None:
+        """Give all processes the leader's state."""
+        if self._team.size == 1:
+            return
+        said = self._team.tell({"step": self.step, "facts": asdict(self._facts())} if self._team.leads else None)
+        tensors = self._team.tell_tensors(self._tensors() if self._team.leads else {})
+        if not self._team.leads:
+            self._take_up(said["step"], Facts.read(said["facts"]), tensors)
+
+    def _take_up(self, step: int, facts: Facts, tensors: dict[str, Tensor]) -> None:
+        self.model.load_state_dict(_under("model/", tensors))
+        self.average.module.load_state_dict(_under("average/", tensors))
+        self._optimiser.load(tensors)
+        self._sums = tensors["sums"].to(self._device)
+        self.step, self.probe = step, facts.probe
+        self.rows, self.notes = facts.rows, list(facts.notes)
+        self._micro, self._slower, self._seconds = facts.micro, facts.slower, facts.seconds
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -91,7 +91,7 @@ class Plan:
             lines.append(
                 f"tune    {self.recipe.steps} steps of {self.recipe.batch} pictures ({self.recipe.epochs} epochs) · "
                 f"peak rate {self.recipe.lr:.2g}, ×{self.recipe.layer_decay} each layer down · best by "
-                f"{self.recipe.monitor}"
+                f"{self.recipe.monitor}{_extras(self.recipe)}"
             )
         else:
             lines.append("tune    not asked for: the probe is the model (--finetune trains all layers)")
@@ -145,6 +145,20 @@ def duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def _extras(recipe: Recipe) -> str:
+    """Return what a recipe does beyond the usual."""
+    extras = []
+    if recipe.sizes:
+        extras.append(f"pictures of {', '.join(map(str, recipe.sizes))} px")
+    if recipe.mixed_steps:
+        extras.append(f"mixed pairs for {recipe.mixed_steps} steps")
+    if recipe.balance:
+        extras.append("rare labels drawn more often")
+    if recipe.adjust:
+        extras.append("logits adjusted by the shares of the labels")
+    return "".join(f" · {extra}" for extra in extras)
 
 
 def _counts(scan: Scan, splits: SplitSet) -> tuple[LabelCounts, ...]:

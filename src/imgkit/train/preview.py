@@ -10,7 +10,7 @@ from PIL import Image
 
 from imgkit.files import write_atomically
 from imgkit.progress import Progress, Silent
-from imgkit.train.augment import Augmentation, augment
+from imgkit.train.augment import Augmentation, Dice, augment
 from imgkit.train.batches import generator
 from imgkit.train.config import TrainConfig
 from imgkit.train.folder import scan
@@ -59,7 +59,8 @@ def _row(picture: Picture, augmentation: Augmentation, *, seed: int) -> list[Pix
     square = squash(image, round(augmentation.size * SQUASH_RATIO))
     pixels = torch.from_numpy(square.copy()).permute(2, 0, 1)[None].repeat(VARIANTS, 1, 1, 1)
     sizes = torch.tensor([image.size] * VARIANTS, dtype=torch.float32)
-    varied = (augment(pixels, sizes, augmentation, generator(seed, 0)) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    dice = Dice(generator(seed, 0), VARIANTS)
+    varied = (augment(pixels, sizes, augmentation, dice) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     image.thumbnail((CELL_PX, CELL_PX))
     whole = Image.new("RGB", (CELL_PX, CELL_PX), "white")
     whole.paste(image, ((CELL_PX - image.width) // 2, (CELL_PX - image.height) // 2))

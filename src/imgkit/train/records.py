@@ -13,6 +13,7 @@ from imgkit.train.picture import Picture
 from imgkit.train.probing import LabelIssue
 from imgkit.train.recipe import Recipe
 from imgkit.train.runfolder import RunFolder, environment
+from imgkit.train.settings import FILE, settings_text
 from imgkit.train.split import SplitSet, data_digest
 
 NAMED = 3  # labels in predictions.csv
@@ -32,6 +33,9 @@ def write_start(folder: RunFolder, config: TrainConfig, found: Scan, splits: Spl
         "data.json", {"digest": data_digest(splits.pictures, found.root), "pictures": len(splits.pictures)}
     )
     folder.write_json("recipe.json", asdict(recipe) if recipe else None)
+    folder.write_text(
+        FILE, settings_text(config, note=f"imgkit train --config {folder.path / FILE} trains the same again")
+    )
     folder.write_json("config.json", config.as_json())
     folder.log("start", data=str(config.data), pictures=len(splits.pictures))
 

@@ -1,5 +1,6 @@
 """One training run, from a folder of pictures to a model, honest numbers and a report."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,9 +12,10 @@ from imgkit.errors import UsageError
 from imgkit.progress import Progress, Silent
 from imgkit.train import checkpoint, runfolder
 from imgkit.train.calibrate import softmax
+from imgkit.train.checked import checked
 from imgkit.train.choose import fine_tune, probe, probe_alone
 from imgkit.train.classifier import load_classifier
-from imgkit.train.config import MONITORS, TrainConfig
+from imgkit.train.config import TrainConfig
 from imgkit.train.evaluate import Evaluated, evaluate
 from imgkit.train.folder import Scan, scan
 from imgkit.train.metrics import Answers, Scores, score
@@ -29,10 +31,12 @@ from imgkit.train.report import Page, write_report
 from imgkit.train.results import TrainReport
 from imgkit.train.runfolder import RunFolder
 from imgkit.train.split import SplitSet, apply_split_file, data_digest, divide, read_split_file
-from imgkit.train.tuning import network, seconds_per_step
+from imgkit.train.team import Team, joined
+from imgkit.train.tracking import score_figures, start_tracking
+from imgkit.train.tuning import backbone_of, network, seconds_per_step
 from imgkit.train.work import Chosen, Probed, Work
-from imgkit.vision.backbone import Backbone, load_backbone
-from imgkit.vision.embeddings import embed
+from imgkit.vision.backbone import Backbone
+from imgkit.vision.embeddings import count_missing, embed
 from imgkit.vision.weights import LoadedModel
 
 Clock = Callable[[], datetime]
@@ -42,7 +46,7 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
     """Train a classifier: plan, linear probe, fine-tuning if asked for, calibration, test, report.
 
     Everything is written to ``<runs>/<name>/``. Ctrl-C and SIGTERM save the state before they stop; the same with
-    ``resume`` goes on from there.
+    ``resume`` goes on from there. Under ``torchrun`` the first process calls this, the others ``helping.help_train``.
 
     Args:
         config: what to train on, and how.
@@ -51,20 +55,25 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
 
     Raises:
         UsageError: the data, the backbone or an option cannot be used.
-        ResourceError: the disk is full or not writable.
+        ResourceError: the disk is full or not writable, or another process of the training has ended.
     """
+    with joined() as team:
+        return _train(config, team, progress=progress, now=now)
+
+
+def _train(config: TrainConfig, team: Team, *, progress: Progress | None, now: Clock | None) -> TrainReport:
     progress, now = progress or Silent(), now or (lambda: datetime.now(UTC))
-    _check(config)
+    config = checked(config)
     folder = None
     if config.resume:
         folder, config = runfolder.reopen(config)
     clock = _Laps()
     found = scan(config.data, cache=runfolder.cache_folder(config), progress=progress)
     splits = _split(found, config, folder)
-    backbone = load_backbone(config.backbone, weights=config.weights, device=config.device, progress=progress)
+    backbone = backbone_of(config, progress)
     wanted = config.finetune if config.finetune is not None else backbone.device.type != "cpu"
     net = network(config, backbone, len(found.labels)) if wanted else None
-    plan = _plan(config, found, splits, backbone, net, stored=folder.recipe() if folder else None)
+    plan = _plan(config, found, splits, backbone, net, stored=folder.recipe() if folder else None, team=team)
     for line in plan.lines():
         progress.say(line)
     if folder is None:
@@ -72,7 +81,7 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
         write_start(folder, config, found, splits, plan.recipe)
     clock.lap("scan")
 
-    work = _work(config, found, splits, backbone, folder, progress)
+    work = _work(config, found, splits, backbone, folder, progress, team)
     clock.lap("embed")
     probed = probe(work)
     progress.say(f"probe   {summary(probed.scores)} · out-of-fold on train and val · {clock.lap('probe')}")
@@ -92,6 +101,9 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
     progress.say(f"test    {summary(tested.scores)} · {clock.lap('test')}")
     report = _report(work, plan, probed, chosen, tested, seconds=clock.seconds, finished=now())
     _write_end(work, report, probed, tested)
+    steps = chosen.tuning.rows[-1].step if chosen.tuning and chosen.tuning.rows else 0
+    work.tracking.log(steps, score_figures(report.probe, "probe") | score_figures(report.test, "test"))
+    work.tracking.finish()
     checkpoint.clear(folder.checkpoints)
     return report
 
@@ -104,15 +116,6 @@ def summary(scores: Scores) -> str:
         f"macro-F1 {100 * scores.macro_f1.value:.1f}"
     )
     return line if scores.top_k is None else f"{line} · top-{scores.k} {100 * scores.top_k.value:.1f}"
-
-
-def _check(config: TrainConfig) -> None:
-    if config.monitor not in MONITORS:
-        raise UsageError(f"--monitor is {config.monitor!r}. Nothing was changed. Choose {', '.join(MONITORS)}.")
-    if not (0 < config.validation_share < 1 and 0 < config.test_share < 1):
-        raise UsageError("the shares for validation and test lie between 0 and 1. Nothing was changed.")
-    if config.validation_share + config.test_share > 0.8:
-        raise UsageError("validation and test take more than 80 % of the pictures. Nothing was changed.")
 
 
 def _split(found: Scan, config: TrainConfig, resumed: RunFolder | None) -> SplitSet:
@@ -140,19 +143,28 @@ def _plan(
     net: LoadedModel | None,
     *,
     stored: Recipe | None,
+    team: Team,
 ) -> Plan:
-    embedding = _seconds_per_picture(backbone) * len(splits.pictures)
+    each = _seconds_per_picture(backbone)
+    keys = [picture.sha256 for picture in splits.pictures]
+    embedding = each * count_missing(keys, backbone, cache=runfolder.cache_folder(config))
     wanted, fitting, learns = None, 0.0, f"frozen, its head of {len(found.labels)} × {backbone.dimension} learns"
     if net is not None:
         targets = numbers_of(splits.of("train"), found.labels).tolist()
         on_gpu = backbone.device.type != "cpu"
         batch = recipe(config, targets, on_gpu=on_gpu).batch
-        step = seconds_per_step(net, backbone, batch=batch)
+        if batch < team.size:
+            raise UsageError(
+                f"{team.size} processes cannot share batches of {batch} pictures. Nothing was changed. Start fewer of "
+                "them, or give a larger --batch."
+            )
+        step = seconds_per_step(config, net, backbone, batch=math.ceil(batch / team.size))
+        step *= recipe(config, targets, on_gpu=on_gpu).work
         wanted = stored or recipe(config, targets, on_gpu=on_gpu, seconds_per_step=step)
-        validating = 2 * wanted.epochs * len(splits.of("val")) * embedding / max(1, len(splits.pictures))
+        validating = 2 * wanted.epochs * len(splits.of("val")) * each
         fitting, learns = wanted.steps * step + validating, str(learning_share(net.model))
     machine = Machine(
-        device=str(backbone.device),
+        device=f"{backbone.device} in {team.size} processes" if team.size > 1 else str(backbone.device),
         precision=backbone.precision,
         backbone=backbone.name,
         weights=backbone.source,
@@ -171,7 +183,13 @@ def _seconds_per_picture(backbone: Backbone) -> float:
 
 
 def _work(
-    config: TrainConfig, found: Scan, splits: SplitSet, backbone: Backbone, folder: RunFolder, progress: Progress
+    config: TrainConfig,
+    found: Scan,
+    splits: SplitSet,
+    backbone: Backbone,
+    folder: RunFolder,
+    progress: Progress,
+    team: Team,
 ) -> Work:
     cache = runfolder.cache_folder(config)
     features = embed(
@@ -190,6 +208,8 @@ def _work(
         folder=folder,
         cache=cache,
         progress=progress,
+        team=team,
+        tracking=start_tracking(config.track, folder.path, config.as_json(), say=progress.say),
     )
 
 

@@ -63,7 +63,7 @@ class RunFolder:
     def recipe(self) -> Recipe | None:
         """Return the recipe that the run was started with, None where nothing is fine-tuned."""
         stored = self._read("recipe.json")
-        return Recipe(**stored) if stored else None
+        return Recipe.from_json(stored) if stored else None
 
     def _read(self, name: str) -> Any:  # noqa: ANN401  (JSON)
         try:

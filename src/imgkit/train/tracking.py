@@ -3,11 +3,12 @@
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from imgkit.train.fit import EpochRow
 from imgkit.train.judge import Judgement
 from imgkit.train.metrics import Scores
-from imgkit.train.trackers import Tracker
+from imgkit.train.trackers import Settings, Tracker, find_program, open_tracker
 
 SECONDS_TO_FINISH = 20.0
 Figures = Mapping[str, float]
@@ -76,6 +77,20 @@ class NoTracking:
 
     def finish(self) -> None:
         """Do nothing."""
+
+
+def start_tracking(
+    name: str | None, run: Path, settings: Settings, *, say: Callable[[str], None]
+) -> Tracking | NoTracking:
+    """Open the run in the tracker called ``name``; None is none.
+
+    Raises:
+        UsageError: there is no such tracker, or it is not installed.
+    """
+    if name is None:
+        return NoTracking()
+    program = find_program(name)
+    return Tracking(name, lambda: open_tracker(program, run, settings), say=say)
 
 
 def epoch_figures(row: EpochRow) -> dict[str, float]:

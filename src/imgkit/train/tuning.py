@@ -8,21 +8,27 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from imgkit.errors import UsageError
 from imgkit.progress import Progress
 from imgkit.train.augment import Augmentation
 from imgkit.train.batches import Batch, Batches
+from imgkit.train.compiling import compile_if_it_pays
 from imgkit.train.config import TrainConfig
 from imgkit.train.fit import Fit
 from imgkit.train.judge import Judge
 from imgkit.train.model import Head, Normalise, learn, with_head
+from imgkit.train.objective import log_prior
 from imgkit.train.picture import Picture
 from imgkit.train.pixels import Pixels, squares
 from imgkit.train.probing import numbers_of
 from imgkit.train.recipe import Recipe
-from imgkit.vision.backbone import Backbone, preprocessing_of
+from imgkit.train.team import Team
+from imgkit.vision.backbone import Backbone, load_backbone, preprocessing_of
 from imgkit.vision.decode import open_picture
-from imgkit.vision.device import DTYPES, Precision
+from imgkit.vision.device import DTYPES, Precision, choose_device
 from imgkit.vision.weights import LoadedModel
+
+PRECISIONS: dict[str, Precision] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
 
 
 def set_up(
@@ -37,6 +43,7 @@ def set_up(
     cache: Path,
     folder: Path,
     progress: Progress,
+    team: Team,
 ) -> Fit:
     """Return a fine-tuning of ``loaded`` (its head already that of the probe) that is ready to run.
 
@@ -51,26 +58,38 @@ def set_up(
         cache: folder for decoded pixels.
         folder: for checkpoints.
         progress: told of the decoding.
+        team: those who train together.
     """
     device, form = backbone.device, preprocessing_of(loaded.model)
-    stored = squares(training, size=form.size, cache=cache, device=device, progress=progress)
-    held_out = _prepared(validation, backbone, progress)
+    largest = max((form.size, *recipe.sizes))
+    stored = squares(training, size=largest, cache=cache, device=device, progress=progress)
+    seen = validation if team.leads else validation[team.share(len(validation))]
+    held_out = _prepared(seen, backbone, progress)
     normalise = Normalise(form).to(device)
-    precision = training_precision(backbone.precision)
+    precision = training_precision(config, backbone)
     model = loaded.model.to(device=device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
 
-    judge = Judge(held_out, numbers_of(validation, labels), len(labels), normalise=normalise, precision=precision)
+    judge = Judge(
+        held_out,
+        numbers_of(validation, labels),
+        len(labels),
+        normalise=normalise,
+        precision=precision,
+        team=team,
+    )
+    targets = numbers_of(training, labels).tolist()
     batches = Batches(
         stored,
-        numbers_of(training, labels).tolist(),
+        targets,
         recipe=recipe,
         augmentation=Augmentation(
             size=form.size, crop_area=config.crop_area, flip=config.flip, keep_color=config.keep_color
         ),
         device=device,
+        team=team,
     )
-    return Fit(
+    fit = Fit(
         model,
         batches,
         recipe,
@@ -78,30 +97,62 @@ def set_up(
         normalise=normalise,
         precision=precision,
         folder=folder,
+        prior=log_prior(targets, len(labels)).to(device) if recipe.adjust else None,
         checkpoint_seconds=config.checkpoint_seconds,
+        team=team,
+    )
+    if config.compile:
+        compile_if_it_pays(fit, progress)
+    return fit
+
+
+def backbone_of(config: TrainConfig, progress: Progress | None = None) -> Backbone:
+    """Load the backbone that ``config`` asks for.
+
+    Raises:
+        UsageError: there is no such backbone, or it cannot be used as asked.
+    """
+    precision = PRECISIONS.get(config.precision)
+    if precision == "float16" and choose_device(config.device).type == "cpu":
+        raise UsageError(
+            "--precision fp16 gains nothing on a CPU. Nothing was changed. Use --precision auto, fp32 or bf16."
+        )
+    return load_backbone(
+        config.backbone,
+        weights=config.weights,
+        device=config.device,
+        precision=precision,
+        size=config.size,
+        progress=progress,
     )
 
 
 def network(config: TrainConfig, backbone: Backbone, labels: int) -> LoadedModel:
     """Return the backbone with its pretrained weights again, trainable, and with a head of zeros."""
     head = Head(weight=np.zeros((labels, backbone.dimension), np.float32), bias=np.zeros(labels, np.float32))
-    loaded = with_head(backbone.name, head, weights=config.weights, drop_path=config.drop_path)
+    loaded = with_head(backbone.name, head, weights=config.weights, size=config.size, drop_path=config.drop_path)
     loaded.model.requires_grad_(True)
+    fixed = getattr(loaded.model, "pretrained_cfg", {}).get("fixed_input_size")
+    if fixed and set(config.progressive) - {backbone.preprocessing.size}:
+        raise UsageError(
+            f"{backbone.name} sees pictures of one size only, so --progressive cannot be used. Nothing was changed. "
+            "Give --size, or another --backbone such as convnext_tiny.in12k_ft_in1k."
+        )
     return loaded
 
 
-def seconds_per_step(loaded: LoadedModel, backbone: Backbone, *, batch: int) -> float:
+def seconds_per_step(config: TrainConfig, loaded: LoadedModel, backbone: Backbone, *, batch: int) -> float:
     """Measure one training step on this machine, on a copy of the network."""
     model = copy.deepcopy(loaded.model).to(device=backbone.device, dtype=torch.float32)
     learn(model)
-    form, precision = preprocessing_of(model), training_precision(backbone.precision)
+    form, precision = preprocessing_of(model), training_precision(config, backbone)
     images = torch.rand(batch, 3, form.size, form.size, device=backbone.device)
     targets = torch.zeros(batch, dtype=torch.int64, device=backbone.device)
-    probe = Batch(images=images, targets=targets)
+    probe = Batch(images=images, targets=targets, start=0, whole=batch)
     times = []
     for _ in range(2):  # the first one warms up
         started = time.monotonic()
-        with torch.autocast(backbone.device.type, DTYPES[precision], enabled=precision == "bfloat16"):
+        with torch.autocast(backbone.device.type, DTYPES[precision], enabled=precision != "float32"):
             logits = model(probe.images)
         torch.nn.functional.cross_entropy(logits.float(), probe.targets).backward()
         if backbone.device.type == "cuda":
@@ -110,9 +161,11 @@ def seconds_per_step(loaded: LoadedModel, backbone: Backbone, *, batch: int) -> 
     return times[-1]
 
 
-def training_precision(precision: Precision) -> Precision:
-    """Return the number format for training: float16 would need loss scaling, so float32 takes its place."""
-    return "bfloat16" if precision == "bfloat16" else "float32"
+def training_precision(config: TrainConfig, backbone: Backbone) -> Precision:
+    """Return the number format for training: what was asked for, else bfloat16 where features are computed in it."""
+    if config.precision != "auto":
+        return PRECISIONS[config.precision]
+    return "bfloat16" if backbone.precision == "bfloat16" else "float32"
 
 
 def _prepared(pictures: Sequence[Picture], backbone: Backbone, progress: Progress) -> Pixels:
@@ -122,4 +175,4 @@ def _prepared(pictures: Sequence[Picture], backbone: Backbone, progress: Progres
     for picture in pictures:
         rows.append(backbone.prepare(open_picture(picture.path, shortest=round(form.size / form.crop))))
         progress.advance()
-    return np.stack(rows)
+    return np.stack(rows) if rows else np.zeros((0, form.size, form.size, 3), np.uint8)

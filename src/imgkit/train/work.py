@@ -19,6 +19,8 @@ from imgkit.train.probing import OutOfFold
 from imgkit.train.results import Tuning
 from imgkit.train.runfolder import RunFolder
 from imgkit.train.split import SplitSet
+from imgkit.train.team import Team
+from imgkit.train.tracking import NoTracking, Tracking
 from imgkit.vision.backbone import Backbone
 from imgkit.vision.weights import LoadedModel
 
@@ -37,6 +39,8 @@ class Work:
     folder: RunFolder
     cache: Path
     progress: Progress
+    team: Team
+    tracking: Tracking | NoTracking
 
     @property
     def labels(self) -> tuple[str, ...]:

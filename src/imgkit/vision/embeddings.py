@@ -10,11 +10,13 @@ from typing import Final, Literal
 
 import numpy as np
 
+from imgkit.engine import Engine
 from imgkit.files import sha256_of
 from imgkit.progress import Progress, Silent
 from imgkit.vision.backbone import Backbone, Floats, Pixels
 from imgkit.vision.decode import Rejected, UnreadablePictureError, open_picture
 from imgkit.vision.device import cpu_count
+from imgkit.vision.embeddings_afar import compute_afar
 from imgkit.vision.feature_store import FeatureStore
 
 logger = logging.getLogger(__name__)
@@ -71,13 +73,17 @@ def embed_readable(
     keys: Sequence[str] | None = None,
     view: View = "middle",
     progress: Progress | None = None,
+    engine: Engine | None = None,
 ) -> Embedded:
-    """Return the features of the files that can be read, and why the others cannot (arguments as for ``embed``)."""
+    """Return the features of the files that can be read, and why the others cannot (arguments as for ``embed``).
+
+    ``engine`` computes them in its workers; None computes them here.
+    """
     progress = progress or Silent()
     features = np.full((len(paths), backbone.dimension), np.nan, np.float32)
     unreadable: dict[int, UnreadablePictureError] = {}
     contents = list(keys) if keys is not None else _hash_files(paths, unreadable)
-    store = FeatureStore(cache, key=f"{backbone.key} {view}", dimension=backbone.dimension) if cache else None
+    store = _store(cache, backbone, view) if cache else None
     known = store.read(contents) if store else {}
     places: dict[str, list[int]] = {}  # of each content that has to be computed: copies are computed once
     for index, content in enumerate(contents):
@@ -87,7 +93,12 @@ def embed_readable(
             places.setdefault(content, []).append(index)
     progress.start("embedding", len(places))
     unsaved: list[str] = []
-    for computed in _compute(places, paths, backbone, view):
+    computing = (
+        _compute(places, paths, backbone, view)
+        if engine is None
+        else compute_afar(places, paths, backbone, mirrored=view != "middle", engine=engine)
+    )
+    for computed in computing:
         for content, outcome in computed.items():
             for index in places[content]:
                 if isinstance(outcome, UnreadablePictureError):
@@ -102,6 +113,15 @@ def embed_readable(
         progress.advance(len(computed))
     _save(store, unsaved, features, places)
     return Embedded(features, dict(sorted(unreadable.items())))
+
+
+def count_missing(keys: Sequence[str], backbone: Backbone, *, cache: Path, view: View = "middle") -> int:
+    """Return how many pictures ``embed`` would have to compute, by the SHA-256 of their files."""
+    return len(set(keys)) - _store(cache, backbone, view).count(keys)
+
+
+def _store(cache: Path, backbone: Backbone, view: View) -> FeatureStore:
+    return FeatureStore(cache, key=f"{backbone.key} {view}", dimension=backbone.dimension)
 
 
 def _compute(
@@ -123,7 +143,8 @@ def _compute(
             outcome: dict[str, Floats | UnreadablePictureError] = {}
             good = {content: pixels for content, pixels in prepared.items() if not isinstance(pixels, Exception)}
             if good:
-                outcome |= zip(good, _features(np.stack(list(good.values())), backbone, view), strict=True)
+                pixels = np.stack(list(good.values()))
+                outcome |= zip(good, backbone.features_of_views(pixels, mirrored=view != "middle"), strict=True)
             outcome |= {content: error for content, error in prepared.items() if isinstance(error, Exception)}
             yield outcome
 
@@ -135,13 +156,6 @@ def _prepare(path: Path, backbone: Backbone) -> Pixels | UnreadablePictureError:
         return backbone.prepare(open_picture(path, shortest=round(form.size / form.crop)))
     except UnreadablePictureError as error:
         return error
-
-
-def _features(pixels: Pixels, backbone: Backbone, view: View) -> Floats:
-    if view == "middle":
-        return backbone.features(pixels)
-    mean: Floats = (backbone.features(pixels) + backbone.features(pixels[:, :, ::-1])) * np.float32(0.5)
-    return mean
 
 
 def _hash_files(paths: Sequence[Path], unreadable: dict[int, UnreadablePictureError]) -> list[str]:

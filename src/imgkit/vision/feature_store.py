@@ -48,6 +48,18 @@ class FeatureStore:
             found |= self._read_pair(index_file, {raw: name for raw, name in wanted.items() if name not in found})
         return found
 
+    def count(self, contents: Sequence[str]) -> int:
+        """Return how many of the contents have an entry, without looking at the vectors."""
+        wanted = {bytes.fromhex(content).rstrip(b"\x00") for content in contents}
+        missing = set(wanted)
+        for index_file in self.folder.glob("*.index"):
+            try:
+                entries = np.frombuffer(_whole(index_file.read_bytes(), _ENTRY.itemsize), _ENTRY)
+            except OSError:  # deleted meanwhile
+                continue
+            missing.difference_update(entries["content"].tolist())
+        return len(wanted) - len(missing)
+
     def append(self, contents: Sequence[str], vectors: Floats) -> None:
         """Add the (N, D) vectors of N pictures.
 
