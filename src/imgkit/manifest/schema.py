@@ -162,7 +162,58 @@ INSERT INTO tombstone SELECT * FROM earlier_tombstone;
 DROP TABLE earlier_tombstone;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2)
+# counts that are kept up to date with every row: counting a million rows takes seconds
+_VERSION_3: Final = """
+CREATE TABLE tally (
+    of TEXT NOT NULL CHECK (of IN ('candidate', 'item', 'judged')),  -- judged: items with a verdict of the machine
+    label TEXT NOT NULL,
+    provider TEXT NOT NULL,         -- of candidates
+    state TEXT NOT NULL,            -- of candidates; the verdict of what is judged
+    reason TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (of, label, provider, state, reason)
+) WITHOUT ROWID;
+INSERT INTO tally SELECT 'candidate', label, provider, state, reason, count(*) FROM candidate GROUP BY 2, 3, 4, 5;
+INSERT INTO tally SELECT 'item', label, '', '', '', count(*) FROM item GROUP BY label;
+INSERT INTO tally SELECT 'judged', label, '', verdict, reason, count(*) FROM item JOIN judgement USING (label, image_id)
+    GROUP BY label, verdict, reason;
+CREATE TRIGGER candidate_comes AFTER INSERT ON candidate BEGIN
+    INSERT INTO tally VALUES ('candidate', new.label, new.provider, new.state, new.reason, 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER candidate_goes AFTER DELETE ON candidate BEGIN
+    UPDATE tally SET count = count - 1 WHERE of = 'candidate' AND label = old.label AND provider = old.provider
+        AND state = old.state AND reason = old.reason;
+END;
+CREATE TRIGGER candidate_changes AFTER UPDATE OF label, provider, state, reason ON candidate BEGIN
+    UPDATE tally SET count = count - 1 WHERE of = 'candidate' AND label = old.label AND provider = old.provider
+        AND state = old.state AND reason = old.reason;
+    INSERT INTO tally VALUES ('candidate', new.label, new.provider, new.state, new.reason, 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER item_comes AFTER INSERT ON item BEGIN
+    INSERT INTO tally VALUES ('item', new.label, '', '', '', 1) ON CONFLICT DO UPDATE SET count = count + 1;
+    INSERT INTO tally SELECT 'judged', label, '', verdict, reason, 1 FROM judgement
+        WHERE label = new.label AND image_id = new.image_id ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER item_goes AFTER DELETE ON item BEGIN
+    UPDATE tally SET count = count - 1 WHERE of = 'item' AND label = old.label;
+    UPDATE tally SET count = count - 1 WHERE of = 'judged' AND label = old.label AND (state, reason) IN
+        (SELECT verdict, reason FROM judgement WHERE label = old.label AND image_id = old.image_id);
+END;
+CREATE TRIGGER judgement_comes AFTER INSERT ON judgement
+WHEN EXISTS (SELECT 1 FROM item WHERE label = new.label AND image_id = new.image_id) BEGIN
+    INSERT INTO tally VALUES ('judged', new.label, '', new.verdict, new.reason, 1)
+        ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER judgement_goes AFTER DELETE ON judgement
+WHEN EXISTS (SELECT 1 FROM item WHERE label = old.label AND image_id = old.image_id) BEGIN
+    UPDATE tally SET count = count - 1 WHERE of = 'judged' AND label = old.label AND state = old.verdict
+        AND reason = old.reason;
+END;
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

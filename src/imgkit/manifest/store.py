@@ -164,8 +164,7 @@ class Manifest:
             how many candidates are new.
         """
         with self._db.write() as db:
-            before = db.total_changes
-            db.executemany(
+            stored = db.executemany(
                 "INSERT INTO candidate (label, query_id, provider, round, rank, url, url_key, proposal, state) "
                 "VALUES (?,?,?,?,?,?,?,?,'pending') ON CONFLICT DO NOTHING",
                 [
@@ -182,7 +181,7 @@ class Manifest:
                     for proposal in proposals
                 ],
             )
-            new = db.total_changes - before
+            new = stored.rowcount
             db.execute(
                 "INSERT INTO search VALUES (?,?,?,?,?,?) ON CONFLICT DO UPDATE SET cursor=excluded.cursor, "
                 "verdict=excluded.verdict, detail=excluded.detail, found=excluded.found",
@@ -261,10 +260,7 @@ class Manifest:
 
     def candidate_counts(self) -> list[Count]:
         """Return how many candidates are in each state for each reason, by label and provider."""
-        return self._counts(
-            "SELECT label, provider, state, reason, count(*) AS count FROM candidate "
-            "GROUP BY label, provider, state, reason ORDER BY label, provider, state, reason"
-        )
+        return self._tally("candidate")
 
     # images and items
 
@@ -436,16 +432,20 @@ class Manifest:
 
         State is the person's decision where there is one, else the machine's verdict, else "harvested".
         """
-        counted = self._counts(
-            "SELECT label, '' AS provider, coalesce(verdict, 'harvested') AS state, coalesce(reason, '') AS reason, "
-            "count(*) AS count FROM item LEFT JOIN judgement USING (label, image_id) GROUP BY 1, 3, 4"
-        )
-        counts = {(one.label, one.state, one.reason): one.count for one in counted}
-        for key, decision in self.current_decisions().items():
-            if self._db.read("SELECT 1 FROM item WHERE label=? AND image_id=?", key):
-                machine = (key[0], *final_state(key, self._judgements_of(key), {}))
-                person = (key[0], *final_state(key, {}, {key: decision}))
-                counts[machine] -= 1
+        counts = {(one.label, one.state, one.reason): one.count for one in self._tally("judged")}
+        for one in self._tally("item"):
+            judged = sum(count for (label, _, _), count in counts.items() if label == one.label)
+            counts[one.label, "harvested", ""] = one.count - judged
+        decided = self.current_decisions()
+        for row in self._db.read(
+            "SELECT label, image_id, coalesce(verdict, 'harvested') AS state, coalesce(reason, '') AS reason "
+            "FROM (SELECT DISTINCT label, image_id FROM decision) JOIN item USING (label, image_id) "
+            "LEFT JOIN judgement USING (label, image_id)"
+        ):
+            key = (row["label"], row["image_id"])
+            if key in decided:
+                person = (key[0], *final_state(key, {}, decided))
+                counts[key[0], row["state"], row["reason"]] -= 1
                 counts[person] = counts.get(person, 0) + 1
         return [
             Count(label=label, provider="", state=state, reason=reason, count=count)
@@ -453,12 +453,14 @@ class Manifest:
             if count
         ]
 
-    def _judgements_of(self, key: tuple[str, str]) -> dict[tuple[str, str], Judgement]:
-        found = self._db.read("SELECT * FROM judgement WHERE label=? AND image_id=?", key)
-        return {key: rows.judgement_from(found[0])} if found else {}
-
-    def _counts(self, sql: str) -> list[Count]:
-        return [Count(**dict(row)) for row in self._db.read(sql)]
+    def _tally(self, of: str) -> list[Count]:
+        """Return the counts that the file keeps, those of 0 left out."""
+        found = self._db.read(
+            "SELECT label, provider, state, reason, count FROM tally WHERE of=? AND count<>0 "
+            "ORDER BY label, provider, state, reason",
+            (of,),
+        )
+        return [Count(**dict(row)) for row in found]
 
     def start_run(self, command: str, arguments: dict[str, object]) -> int:
         """Note that a command began and return the run's id."""

@@ -1,0 +1,92 @@
+"""The counts that the manifest keeps are those that counting would give."""
+
+import random
+import sqlite3
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+from imgkit.manifest import Count, Image, Item, Judgement, Manifest, Proposal, Query, SearchState
+from imgkit.manifest.schema import APPLICATION_ID, MIGRATIONS
+
+LABELS = ("coral", "king")
+PICTURES = [
+    Image(sha256=f"{n:064x}"[::-1], stored_sha256=f"{n:064x}", extension="jpg", bytes=9, width=4, height=3)
+    for n in range(1, 13)
+]
+ITEMS = [
+    Item(label=label, image_id=each.id, width=4, height=3, file_sha256="f") for label in LABELS for each in PICTURES
+]
+
+
+def searched(manifest, page):
+    ids = manifest.put_queries([Query(label=label, name=label, text=label) for label in LABELS])
+    for label, query_id in zip(LABELS, ids, strict=True):
+        proposals = [Proposal(url=f"http://host/{page}/{label}/{n}.jpg", rank=n) for n in range(5)]
+        manifest.put_page(SearchState(query_id=query_id, provider="bing"), proposals, label=label, round_=page)
+
+
+def something_happens(manifest, chance, page):
+    some = chance.sample(ITEMS, 6)
+    verdicts = [
+        Judgement(label=one.label, image_id=one.image_id, verdict=verdict, reason=reason)
+        for one in chance.sample(ITEMS, 9)
+        for verdict, reason in [chance.choice([("keep", ""), ("suspect", "bad.label"), ("reject", "dup.near")])]
+    ]
+    settled = [
+        replace(one, state="rejected", reason=chance.choice(["http.404", "img.too_small"]))
+        for one in chance.sample(manifest.candidates(), 5)
+    ]
+    chance.choice(
+        [
+            lambda: searched(manifest, page),
+            lambda: manifest.settle(settled),
+            lambda: manifest.put_items(some),
+            lambda: manifest.remove_items([(one.label, one.image_id) for one in some]),
+            lambda: manifest.remove_images([some[0].image_id]),
+            lambda: manifest.replace_judgements(verdicts),
+        ]
+    )()
+    for each in PICTURES:
+        manifest.put_image(each)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_counts_are_those_of_the_rows_whatever_happens(manifest, seed):
+    chance = random.Random(seed)
+    searched(manifest, 0)
+    for each in PICTURES:
+        manifest.put_image(each)
+
+    for page in range(1, 40):
+        something_happens(manifest, chance, page)
+
+        rows = Counter((one.label, one.provider, one.state, one.reason) for one in manifest.candidates())
+        assert {(c.label, c.provider, c.state, c.reason): c.count for c in manifest.candidate_counts()} == rows
+        judged = manifest.judgements()
+        found = [judged.get((one.label, one.image_id)) for one in manifest.items()]
+        states = [(each.verdict, each.reason) if each else ("harvested", "") for each in found]
+        labels = [one.label for one in manifest.items()]
+        rows = Counter((label, *state) for label, state in zip(labels, states, strict=True))
+        assert {(c.label, c.state, c.reason): c.count for c in manifest.item_counts()} == rows
+
+
+def test_a_manifest_of_an_earlier_version_is_counted_once(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "manifest.db")) as db:
+        db.executescript(f"{MIGRATIONS[0]} {MIGRATIONS[1]} PRAGMA application_id={APPLICATION_ID};")
+        db.executescript(
+            "PRAGMA user_version=2; INSERT INTO label VALUES ('coral', 'coral');"
+            "INSERT INTO query VALUES (1, 'coral', 'coral', '[]', '[]', NULL, '[]');"
+            "INSERT INTO image VALUES ('a', 'a', 'a', 'jpg', 9, 4, 3, 1, '[]');"
+            "INSERT INTO image VALUES ('b', 'b', 'b', 'jpg', 9, 4, 3, 1, '[]');"
+            "INSERT INTO item VALUES ('coral', 'a', 4, 3, 'a'), ('coral', 'b', 4, 3, 'b');"
+            "INSERT INTO judgement VALUES ('coral', 'a', 'suspect', 'bad.label', 'label', 1, '', '', '');"
+            "INSERT INTO candidate (label, query_id, provider, round, rank, url, url_key, proposal, state, image_id) "
+            "VALUES ('coral', 1, 'bing', 0, 0, 'u', 'u', '{}', 'kept', 'a');"
+        )
+
+    with Manifest.open(tmp_path) as manifest:
+        assert manifest.candidate_counts() == [Count(label="coral", provider="bing", state="kept", reason="", count=1)]
+        assert [(c.state, c.count) for c in manifest.item_counts()] == [("harvested", 1), ("suspect", 1)]
