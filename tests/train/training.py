@@ -43,7 +43,9 @@ def small_recipe(**changes) -> Recipe:
     return Recipe(**{**values, **changes})
 
 
-def small_fit(folder: Path, *, judge=None, drop_path=0.1, checkpoint_seconds=60.0, **changes) -> Fit:
+def small_fit(
+    folder: Path, *, judge=None, drop_path=0.1, checkpoint_seconds=60.0, precision="float32", prior=None, **changes
+) -> Fit:
     """A fit of two labels, dark and bright, on 16 pictures; the same weights and pictures every time."""
     torch.manual_seed(0)
     model = timm.create_model("test_efficientnet", num_classes=2, drop_path_rate=drop_path)
@@ -65,7 +67,8 @@ def small_fit(folder: Path, *, judge=None, drop_path=0.1, checkpoint_seconds=60.
         judge=judge
         or Judge(pixels[:, :SIZE, :SIZE], targets.astype(np.int64), 2, normalise=normalise, precision="float32"),
         normalise=normalise,
-        precision="float32",
+        precision=precision,
+        prior=prior,
         folder=folder,
         checkpoint_seconds=checkpoint_seconds,
     )
