@@ -58,6 +58,30 @@ def test_flagged_labels_rank_above_all_others_and_scores_stay_between_0_and_1():
     assert 0 <= errors.score.min() <= errors.score.max() <= 1
 
 
+def test_an_overconfident_model_flags_what_a_calm_one_does():
+    _, given, calm = planted(noise=0.1)
+    sure = calm**3 / (calm**3).sum(axis=1, keepdims=True)
+
+    flagged = [confident.find_label_errors(given, each).flagged for each in (calm, sure)]
+
+    assert flagged[0].sum() > 80
+    assert (flagged[0] == flagged[1]).all()
+
+
+def test_where_a_fifth_is_wrong_milder_contradictions_are_flagged_as_far_as_that_fifth_goes():
+    true = np.arange(400) % 10
+    given, wrong = true.copy(), np.arange(400) < 80
+    given[wrong] = (true[wrong] + 1 + np.arange(80) % 9) % 10
+    probabilities = np.full((400, 10), 0.01)
+    probabilities[np.arange(400), given] = np.where(wrong, 0.2, 0.5)
+    probabilities[np.arange(400), true] = np.where(wrong, 0.7, 0.5)
+
+    errors = confident.find_label_errors(given, probabilities / probabilities.sum(axis=1, keepdims=True))
+
+    assert errors.noise == pytest.approx(0.2)
+    assert (errors.flagged == wrong).all()
+
+
 def test_pruning_never_takes_the_last_picture_of_a_label():
     labels = np.array([0, 1, 1, 1, 1, 1])
     probabilities = np.array([[0.1, 0.9]] * 6)

@@ -6,13 +6,17 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from imgkit.vision.probe import softmax, temperature
+
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 
 CHANNEL_FROM_NOISE: Final = 0.10  # below this share of wrong labels the plain margin ranks better
 CONTRADICTS: Final = 0.65  # p(likeliest) - p(given) from which a label is flagged whatever the channel says
+EXPECTED: Final = 0.4  # the same for labels among the worst, as many as the estimated noise says there are
 EM_STEPS: Final = 20
 _TINY: Final = 1e-9
+_LEAST: Final = 1e-6  # probability, before its logarithm is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,25 +37,39 @@ class LabelErrors:
 def find_label_errors(labels: Indices, probabilities: Floats) -> LabelErrors:
     """Rank and flag given labels that look wrong.
 
-    Flagged is what the noise-channel posterior takes for wrong, and what the model contradicts outright: another label
-    is likelier than the given one by more than 0.65. Where few labels are wrong the channel is known from few
+    Flagged is what the noise-channel posterior takes for wrong; what the model contradicts outright, another label
+    being likelier than the given one by more than 0.65; and among the worst labels, as many as the estimated noise says
+    are wrong, those that it contradicts by more than 0.4. Where few labels are wrong the channel is known from few
     errors, so the plain margin has a say in the ranking; from 10 % on the posterior alone ranks.
 
     Args:
         labels: (N,) given labels, 0 to K-1.
-        probabilities: (N, K) out-of-sample probabilities; rows sum to 1.
+        probabilities: (N, K) out-of-sample probabilities; rows sum to 1. Over- and underconfident ones are made calm
+            first, see ``calibrated``.
     """
+    probabilities = calibrated(labels, probabilities)
     joint = calibrated_joint(labels, probabilities)
     noise = 1.0 - float(np.trace(joint))
     posterior = channel_posterior(labels, probabilities, joint)
     doubt = 1.0 - posterior[np.arange(len(labels)), labels]
     gap = -margins(labels, probabilities)
-    flagged = (doubt > 0.5) | (gap > CONTRADICTS)
     score = doubt if noise >= CHANNEL_FROM_NOISE else (doubt + (1.0 + gap) / 2) / 2
+    expected = np.zeros(len(labels), dtype=np.bool_)
+    expected[np.argsort(-score, kind="stable")[: round(noise * len(labels))]] = True
+    flagged = (doubt > 0.5) | (gap > CONTRADICTS) | (expected & (gap > EXPECTED))
     suggested = np.where(doubt > 0.5, posterior.argmax(axis=1), probabilities.argmax(axis=1))
     return LabelErrors(
         np.where(flagged, np.maximum(score, 0.5), np.minimum(score, 0.5 - _TINY)), flagged, suggested, noise
     )
+
+
+def calibrated(labels: Indices, probabilities: Floats) -> Floats:
+    """Return the probabilities at the temperature that makes the given labels likeliest; rows sum to 1.
+
+    Source: C. Guo et al. 2017, "On Calibration of Modern Neural Networks".
+    """
+    logits = np.log(np.maximum(probabilities, _LEAST))
+    return softmax(logits / temperature(logits, labels))
 
 
 def margins(labels: Indices, probabilities: Floats) -> Floats:
