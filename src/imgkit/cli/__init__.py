@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "train": "imgkit.cli.train",
     "predict": "imgkit.cli.predict",
     "evaluate": "imgkit.cli.evaluate",
+    "tune": "imgkit.cli.tune",
     "models": "imgkit.cli.models",
     "export": "imgkit.cli.export",
     "serve": "imgkit.cli.serve",
