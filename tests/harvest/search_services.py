@@ -170,6 +170,9 @@ def inaturalist_observation(n: int, photos: list[dict[str, object]]) -> dict[str
 def flickr(request: Request, total: int) -> Response:
     """Flickr's REST answers, by GET with a key or by signed POST; what lies beyond 4,000 repeats."""
     asked = params(request)
+    if asked["method"] == "flickr.photos.licenses.getInfo":
+        by = {"id": "4", "name": "Attribution License", "url": "https://creativecommons.org/licenses/by/2.0/"}
+        return ok({"licenses": {"license": [by]}, "stat": "ok"})
     page, size = int(asked["page"]), int(asked["per_page"])
     start = min((page - 1) * size, 4000 - size)
     photos = [flickr_photo(n) for n in range(start + 1, min(start + size, total) + 1)]

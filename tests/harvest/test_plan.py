@@ -50,7 +50,7 @@ def test_a_missing_key_is_named_with_what_to_do():
         pytest.param("openverse", 10, 12, id="20 a page, 240 at most"),
         pytest.param("commons", 4, 200, id="50 a page"),
         pytest.param("inaturalist", 4, 103, id="200 a page and three names"),
-        pytest.param("flickr", 1, 8, id="500 a page, 4,000 at most"),
+        pytest.param("flickr", 2, 9, id="500 a page, 4,000 at most, and the licences"),
         pytest.param("gbif", 2, 68, id="300 a page and one name"),
     ],
 )

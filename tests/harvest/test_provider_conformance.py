@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -214,7 +215,7 @@ def test_a_damaged_answer_is_a_verdict_and_never_an_exception(provider, ready, d
         body[start:end] = data.draw(st.binary(max_size=6))
         return Response(status=200, body=bytes(body))
 
-    page = next(provider.pages(QUERY, None, damaged, ready))
+    page = next(provider.pages(QUERY, None, damaged, replace(ready, memory={})))
 
     assert page.verdict in VERDICTS
     json.dumps(page.cursor)
@@ -243,7 +244,7 @@ def test_fields_of_another_type_count_as_absent(provider, ready, types):
         except ValueError:
             return Response(status=200, body=body)
 
-    page = next(provider.pages(QUERY, None, odd, ready))
+    page = next(provider.pages(QUERY, None, odd, replace(ready, memory={})))
 
     assert page.verdict in VERDICTS
 

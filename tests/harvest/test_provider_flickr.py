@@ -1,6 +1,7 @@
 """Flickr's REST service: arguments, sizes, licences, error codes, and the limits of its paging."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 from search_services import flickr, flickr_photo, ok, params
@@ -14,9 +15,27 @@ QUERY = SearchQuery(text="Königsnatter", exclude=("toy",))
 WAYS = pytest.mark.parametrize("ready", [KEY, SIGNED], ids=["key", "signed"])
 
 
-def ask(answer, ready=KEY, cursor=None, query=QUERY):
+def licence_list(*more):
+    """The list of licences, as it has been for long, with more of them."""
+    known = [
+        ("0", "All Rights Reserved", ""),
+        ("4", "Attribution License", "https://creativecommons.org/licenses/by/2.0/"),
+    ]
+    listed = [{"id": id, "name": name, "url": url} for id, name, url in (*known, *more)]
+    return ok({"licenses": {"license": listed}, "stat": "ok"})
+
+
+def ask(answer, ready=KEY, cursor=None, query=QUERY, licences=None):
+    """Ask for one page with a memory of its own; return it with the request for it."""
     asked = []
-    page = PROVIDER.page(query, cursor, lambda request: asked.append(request) or answer, ready)
+
+    def service(request):
+        if params(request)["method"] == "flickr.photos.licenses.getInfo":
+            return licences or licence_list()
+        asked.append(request)
+        return answer
+
+    page = PROVIDER.page(query, cursor, service, replace(ready, memory={}))
     return page, asked[0]
 
 
@@ -106,6 +125,40 @@ def test_licence_numbers_are_named_and_unknown_ones_kept_as_they_are(number, lic
     assert (page.proposals[0].license, page.proposals[0].license_url) == (licence, address)
 
 
+def test_a_licence_that_is_new_at_flickr_is_searched_for_and_named():
+    new = [
+        ("11", "CC BY-NC 4.0", "https://creativecommons.org/licenses/by-nc/4.0/"),
+        ("12", "A licence of its own", ""),
+    ]
+
+    page, request = ask(
+        listing(flickr_photo(1, license=11), flickr_photo(2, license="12")), licences=licence_list(*new)
+    )
+
+    assert request.params["license"] == "1,2,3,4,5,6,7,8,9,10,11,12"
+    assert [(one.license, one.license_url) for one in page.proposals] == [
+        ("CC BY-NC 4.0", "https://creativecommons.org/licenses/by-nc/4.0/"),
+        ("A licence of its own", ""),
+    ]
+    _, only = ask(listing(), query=SearchQuery(text="snake", licences=("by-nc",)), licences=licence_list(*new))
+    assert only.params["license"] == "2,11"
+
+
+@WAYS
+def test_the_list_of_licences_is_asked_for_once_in_a_run(ready):
+    methods = []
+    ready = replace(ready, memory={})
+
+    def service(request):
+        methods.append(params(request)["method"].rpartition(".")[2])
+        return licence_list() if methods[-1] == "getInfo" else listing(flickr_photo(1))
+
+    for query in (QUERY, SearchQuery(text="another")):
+        list(PROVIDER.pages(query, None, service, ready))
+
+    assert methods == ["getInfo", "search", "search"]
+
+
 def test_only_the_licences_that_were_asked_for_are_searched():
     _, request = ask(listing(), query=SearchQuery(text="snake", licences=("by", "cc0", "arr")))
 
@@ -138,17 +191,22 @@ def test_a_photo_without_any_size_is_left_out_and_does_not_take_a_rank():
         pytest.param(Response(status=200, body=b'jsonFlickrApi({"stat":"ok"})'), "schema_changed", id="wrapped JSON"),
         pytest.param(Response(status=429, headers={"retry-after": "9"}), "throttled", id="429"),
         pytest.param(NoAnswer(reason="net.read"), "transient", id="time-out"),
-        pytest.param(listing(), "empty", id="nothing found"),
     ],
 )
 def test_a_failure_is_typed_and_takes_one_call(answer, verdict, ready, caplog):
     calls = []
 
-    pages = list(PROVIDER.pages(QUERY, None, lambda request: calls.append(1) or answer, ready))
+    pages = list(PROVIDER.pages(QUERY, None, lambda request: calls.append(1) or answer, replace(ready, memory={})))
 
     assert [page.verdict for page in pages] == [verdict]
+    assert ask(answer, ready)[0].verdict == verdict  # the list was given, the search was not
     assert len(calls) == 1
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@WAYS
+def test_a_query_without_results_is_empty(ready):
+    assert ask(listing(), ready)[0].verdict == "empty"
 
 
 @WAYS
@@ -156,9 +214,9 @@ def test_a_query_gives_at_most_4000_results_in_eight_calls(ready):
     calls = []
     fetch = lambda request: calls.append(1) or flickr(request, 100_000)  # noqa: E731
 
-    pages = list(PROVIDER.pages(QUERY, None, fetch, ready))
+    pages = list(PROVIDER.pages(QUERY, None, fetch, replace(ready, memory={})))
 
-    assert (sum(len(page.proposals) for page in pages), len(calls)) == (4000, 8)
+    assert (sum(len(page.proposals) for page in pages), len(calls)) == (4000, 1 + 8)
     assert pages[-1].detail == "Flickr gives at most 4000 results"
 
 

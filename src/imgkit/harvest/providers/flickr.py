@@ -1,5 +1,7 @@
 """Flickr: photographs with authors, tags and licences; needs an API key."""
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -31,7 +33,8 @@ PAGE_SIZE: Final = 500
 MAX_RESULTS: Final = 4000  # later pages repeat earlier ones
 SIZES: Final = ("l", "h", "k", "c", "o", "z", "m")  # longest sides 1024, 1600, 2048, 800, original, 640, 500
 EXTRAS: Final = "license,owner_name,date_taken,tags,o_dims,media,path_alias," + ",".join(f"url_{s}" for s in SIZES)
-METHOD: Final = "flickr.photos.search"
+SEARCH: Final = "flickr.photos.search"
+LICENCE_LIST: Final = "flickr.photos.licenses.getInfo"
 
 LICENCES: Final[dict[str, tuple[str, str]]] = {
     "0": ("arr", ""),
@@ -46,7 +49,7 @@ LICENCES: Final[dict[str, tuple[str, str]]] = {
     "9": ("cc0", "1.0"),
     "10": ("pdm", ""),
 }
-"""Flickr's number of a licence to our code and its version."""
+"""Flickr's number of a licence to our code and its version, as far as they are known without asking."""
 
 ERRORS: Final[dict[int, tuple[Verdict, str]]] = {
     1: ("empty", "too many tags in the query"),
@@ -87,9 +90,12 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
 def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
     """Ask for the next 500 results."""
     mark = bookmark.read(cursor)
-    if not _licence_numbers(query):
+    if LICENCE_LIST not in ready.memory and (problem := _learn_licences(mark, fetch, ready)):
+        return problem
+    known = _known_licences(ready)
+    if not _licence_numbers(query, known):
         return Page(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
-    answer = _call(_arguments(query, mark), fetch, ready)
+    answer = _call(SEARCH, _arguments(query, mark, known), fetch, ready)
     page = refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
         return page or Page(verdict="transient")
@@ -101,35 +107,66 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     photos = [photo for photo in objects(body, "photos", "photo") if text(photo, "id") and _addresses(photo)]
     if items(body, "photos", "photo") and not photos:
         return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
-    return _results(photos, number(body, "photos", "pages"), mark)
+    return _results(photos, number(body, "photos", "pages"), mark, known)
 
 
-def _arguments(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
+def _learn_licences(mark: Bookmark, fetch: Fetch, ready: Ready) -> Page | None:
+    """Ask once for the list of licences, since new ones get new numbers; a refusal is one of the search too."""
+    answer = _call(LICENCE_LIST, {}, fetch, ready)
+    page = refusal(answer, TITLE, mark.as_json())
+    if page is not None or not isinstance(answer, Response):
+        return page or Page(verdict="transient")
+    body = json_body(answer)
+    if text(body, "stat") == "fail":
+        return _failed(answer, number(body, "code"), text(body, "message"), mark)
+    if not isinstance(body, dict):
+        return unknown_layout(answer, TITLE, mark.as_json())
+    found = [one for one in objects(body, "licenses", "license") if text(one, "id").isdecimal()]
+    listed = {text(one, "id"): _licence(one) for one in found}
+    ready.memory[LICENCE_LIST] = json.dumps({number_: named for number_, named in listed.items() if named[0]})
+    return None
+
+
+def _licence(listed: Mapping[str, object]) -> tuple[str, str]:
+    """Return the code of a licence of the list, or its name where it is none of ours, and its version."""
+    name, address = text(listed, "name"), text(listed, "url")
+    version = re.search(r"\d\.\d", address) or re.search(r"\d\.\d", name)
+    return licences.code(address) or licences.code(name) or name, version.group() if version else ""
+
+
+def _known_licences(ready: Ready) -> dict[str, tuple[str, str]]:
+    learnt = json.loads(ready.memory.get(LICENCE_LIST, "{}"))
+    return {**{number_: (code, version) for number_, (code, version) in learnt.items()}, **LICENCES}
+
+
+def _arguments(query: SearchQuery, mark: Bookmark, known: Mapping[str, tuple[str, str]]) -> dict[str, str]:
     return {
         "text": excludes.with_negations(query.text, query.exclude),
         "sort": "relevance",
         "media": "photos",
         "content_types": "0",
         "safe_search": "1" if query.safe_search else "3",
-        "license": ",".join(_licence_numbers(query)),
+        "license": ",".join(_licence_numbers(query, known)),
         "per_page": str(PAGE_SIZE),
         "page": str(mark.page + 1),
         "extras": EXTRAS,
     }
 
 
-def _licence_numbers(query: SearchQuery) -> list[str]:
+def _licence_numbers(query: SearchQuery, known: Mapping[str, tuple[str, str]]) -> list[str]:
     """Return Flickr's numbers of the licences to ask for; unless asked for, not "all rights reserved"."""
     if not query.licences:
-        return [number for number in LICENCES if number != "0"]
-    return [number for number, (code, _) in LICENCES.items() if licences.allowed(code, query.licences)]
+        chosen = [number_ for number_, (code, _) in known.items() if code != "arr"]
+    else:
+        chosen = [number_ for number_, (code, _) in known.items() if licences.allowed(code, query.licences)]
+    return sorted(chosen, key=lambda number_: (len(number_), number_))
 
 
-def _call(arguments: Mapping[str, str], fetch: Fetch, ready: Ready) -> Response | NoAnswer:
+def _call(method: str, arguments: Mapping[str, str], fetch: Fetch, ready: Ready) -> Response | NoAnswer:
     url = f"{ready.base}/services/rest/"
     if ready.keys.get("secret"):
-        return signed_call(url, arguments, fetch, key=ready.keys["key"], secret=ready.keys["secret"])
-    params = {"method": METHOD, "api_key": ready.keys["key"], "format": "json", "nojsoncallback": "1", **arguments}
+        return signed_call(url, method, arguments, fetch, key=ready.keys["key"], secret=ready.keys["secret"])
+    params = {"method": method, "api_key": ready.keys["key"], "format": "json", "nojsoncallback": "1", **arguments}
     return fetch(Request(url=url, params=params))
 
 
@@ -144,12 +181,14 @@ def _failed(answer: Response, code: int | None, message: str, mark: Bookmark) ->
     return Page(verdict=verdict, cursor=cursor, detail=f"{TITLE}: {what} ({code}: {message})")
 
 
-def _results(photos: list[dict[str, object]], pages: int | None, mark: Bookmark) -> Page:
+def _results(
+    photos: list[dict[str, object]], pages: int | None, mark: Bookmark, known: Mapping[str, tuple[str, str]]
+) -> Page:
     new = [photos[at] for at in mark.new([text(photo, "id") for photo in photos])]
     if not new and mark.given:
         return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
     new = new[: MAX_RESULTS - mark.given]
-    proposals = tuple(_proposal(photo, mark.given + rank) for rank, photo in enumerate(new, start=1))
+    proposals = tuple(_proposal(photo, mark.given + rank, known) for rank, photo in enumerate(new, start=1))
     following = mark.after([text(photo, "id") for photo in new])
     if following.page * PAGE_SIZE >= MAX_RESULTS:
         return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
@@ -165,11 +204,11 @@ def _addresses(photo: Mapping[str, object]) -> list[tuple[str, str]]:
     return [(size, address) for size in SIZES if (address := text(photo, f"url_{size}"))]
 
 
-def _proposal(photo: Mapping[str, object], rank: int) -> Proposal:
+def _proposal(photo: Mapping[str, object], rank: int, known: Mapping[str, tuple[str, str]]) -> Proposal:
     addresses = _addresses(photo)
     size = addresses[0][0]
     owner, number_ = text(photo, "owner"), text(photo, "license")
-    code, version = LICENCES.get(number_, (f"Flickr licence {number_}" if number_ else "", ""))
+    code, version = known.get(number_, (f"Flickr licence {number_}" if number_ else "", ""))
     return Proposal(
         url=addresses[0][1],
         rank=rank,
@@ -197,6 +236,7 @@ PROVIDER: Final = Provider(
     default="key",
     needs_key=True,
     negates=True,
+    max_lookups=1,
     filters=frozenset({"safe"}),
     policy=HostPolicy(pause_seconds=1.0, quota="3600 requests an hour for each key"),
 )

@@ -13,8 +13,14 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 15.0
 
 
-def signed_call(url: str, arguments: Mapping[str, str], fetch: Fetch, *, key: str, secret: str) -> Response | NoAnswer:
-    """Call ``flickr.photos.search`` at ``url`` with a POST that flickrapi signs; returns the answer as it came."""
+def signed_call(
+    url: str, method: str, arguments: Mapping[str, str], fetch: Fetch, *, key: str, secret: str
+) -> Response | NoAnswer:
+    """Call ``method`` ("flickr.photos.search") at ``url`` with a POST that flickrapi signs.
+
+    Returns:
+        the answer as it came.
+    """
     import flickrapi  # here, because the plan and the other providers do not need it
 
     transport = _Transport(fetch)
@@ -23,7 +29,7 @@ def signed_call(url: str, arguments: Mapping[str, str], fetch: Fetch, *, key: st
     api.flickr_oauth.session = transport
     # a failure is in the answer too, where the caller reads it
     with suppress(flickrapi.FlickrError, ValueError, KeyError, AttributeError, TypeError):
-        api.photos.search(**arguments)
+        api.do_flickr_call(method, **arguments)
     return transport.answer
 
 

@@ -31,6 +31,7 @@ HOME: Final = "https://api.inaturalist.org"
 VARIABLE: Final = "IMGKIT_INATURALIST_URL"
 PAGE_SIZE: Final = 200
 DEEPEST: Final = 10_000  # page x per_page; behind it the service goes on only from an id
+MAX_RESULTS: Final = 20_000  # of one query; its API is not for whole collections, which it offers as files
 PHOTOS_PER_OBSERVATION: Final = 2  # more of one animal in one minute teach little
 MOST_EXCLUDED_TAXA: Final = 5
 CODES: Final = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd", "cc0", "pdm")
@@ -128,9 +129,15 @@ def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
 
 
 def _place(mark: Bookmark) -> dict[str, str]:
-    if above := mark.facts.get("above"):
-        return {"order_by": "id", "order": "asc", "id_above": above}
+    above = _above(mark)
+    if above is not None:
+        return {"order_by": "id", "order": "asc", "id_above": str(above)}
     return {"order_by": "votes", "order": "desc", "page": str(mark.page + 1)}
+
+
+def _above(mark: Bookmark) -> int | None:
+    """Return the id behind which the search goes on, None while it goes by votes."""
+    return number(mark.facts, "above")
 
 
 def _wanted(query: SearchQuery) -> list[str]:
@@ -143,10 +150,15 @@ def _licence_word(code: str) -> str:
 
 def _results(observations: list[dict[str, object]], query: SearchQuery, mark: Bookmark) -> Page:
     hits = [hit for observation in observations for hit in _photos(observation, query)]
-    new = [hits[at] for at in mark.new([hit.url for hit in hits])]
+    new = [hits[at] for at in mark.new([hit.url for hit in hits])][: MAX_RESULTS - mark.given]
     proposals = tuple(replace(hit, rank=mark.given + rank) for rank, hit in enumerate(new, start=1))
     following = _behind(mark, observations, [hit.url for hit in new])
-    goes_on = "above" not in mark.facts or int(following.facts["above"]) > int(mark.facts["above"])
+    above = _above(mark)
+    goes_on = above is None or (_above(following) or 0) > above
+    if following.given >= MAX_RESULTS:
+        return Page(
+            verdict="end", proposals=proposals, detail=f"{TITLE} is asked for at most {MAX_RESULTS:,} photographs"
+        )
     if len(observations) >= PAGE_SIZE and goes_on:
         return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
     if not following.given:
@@ -156,7 +168,7 @@ def _results(observations: list[dict[str, object]], query: SearchQuery, mark: Bo
 
 def _behind(mark: Bookmark, observations: list[dict[str, object]], urls: list[str]) -> Bookmark:
     """Return the place behind a page: the next page by votes, or behind the last id once those are at their end."""
-    if mark.facts.get("above"):  # ids only rise, so nothing of this page needs to be remembered
+    if _above(mark) is not None:  # ids only rise, so nothing of this page needs to be remembered
         last = max((number(one, "id") or 0 for one in observations), default=0)
         return replace(mark, page=mark.page + 1, given=mark.given + len(urls), facts={**mark.facts, "above": str(last)})
     following = mark.after(urls)
@@ -205,6 +217,7 @@ PROVIDER: Final = Provider(
     check=check,
     homes={VARIABLE: HOME},
     page_size=PAGE_SIZE,
+    max_results=MAX_RESULTS,
     default="taxon",
     max_lookups=1 + MOST_EXCLUDED_TAXA,
     policy=HostPolicy(

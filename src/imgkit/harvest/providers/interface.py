@@ -201,8 +201,8 @@ class Provider:
         needs_key: whether it cannot be asked without a key.
         wants_contact: whether it refuses programs whose user agent names nobody to write to.
         negates: whether the service itself understands ``-word``.
-        max_lookups: names, the query's and then excluded words, that each take a call of their own before the first
-            page, because they are looked up as taxa.
+        max_lookups: calls before the first page: for the query's name and then each excluded word, where those are
+            looked up as taxa, or for the service's list of licences.
         local: whether the query's text is a path instead of words.
         licensed: whether it says the licence of each picture; where it does not, nothing of it can be kept when
             licences were asked for.
