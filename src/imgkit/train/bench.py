@@ -13,7 +13,7 @@ from imgkit.errors import IntegrityError, UsageError
 from imgkit.progress import Progress
 from imgkit.train.attempt import Attempt, value_of
 from imgkit.train.config import TrainConfig
-from imgkit.train.fit import EpochRow
+from imgkit.train.fitted import EpochRow
 from imgkit.train.folder import Scan
 from imgkit.train.interrupt import Stop
 from imgkit.train.model import set_head

@@ -3,9 +3,8 @@
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from imgkit.train import checkpoint
 from imgkit.train.batches import Batch, Batches, generator, step_seed
 from imgkit.train.contest import PROBE, Candidate, Contest, copy_of
 from imgkit.train.droppath import DropPaths
+from imgkit.train.fitted import EpochRow, Facts, Fitted
 from imgkit.train.interrupt import Stop, StoppedError
 from imgkit.train.judge import Judge, Judgement
 from imgkit.train.model import Normalise, learn
@@ -33,67 +33,6 @@ BAD_STEPS = 10  # steps without a finite loss, in a row, before the last good st
 LOOK_EVERY = 10  # steps after which a GPU is asked for them: each question makes it wait
 PATHS = 2**32  # added to the seed for the branches that are left out: other numbers than for the pictures
 HALVINGS = 4  # of the batch that is computed at once, when memory runs out
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochRow:
-    """One line of the log. Losses are in nats; ``average`` is the judgement of the moving average of the weights."""
-
-    epoch: int
-    step: int
-    lr: float
-    train_loss: float
-    train_accuracy: float
-    validation: Judgement
-    average: Judgement
-    seconds: float
-    images_per_second: float
-    gradient_norm: float
-
-    @property
-    def best(self) -> Judgement:
-        """The better one of the weights and their average, by macro-F1."""
-        return max(self.validation, self.average, key=lambda each: each.rank("macro-f1"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
-    """What fine-tuning gave: the winner, the judgement of the probe that it started from, the log, and warnings."""
-
-    winner: Candidate
-    probe: Judgement
-    rows: tuple[EpochRow, ...]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a checkpoint knows besides tensors."""
-
-    probe: Judgement | None
-    candidates: list[tuple[str, Judgement]]
-    rows: list[EpochRow]
-    notes: list[str]
-    micro: int
-    slower: float
-    seconds: float
-
-    @classmethod
-    def read(cls, stored: dict[str, Any]) -> "Facts":
-        """Return the facts that ``asdict`` turned into JSON."""
-        rows = [
-            EpochRow(**{**row, "validation": Judgement(**row["validation"]), "average": Judgement(**row["average"])})
-            for row in stored["rows"]
-        ]
-        return cls(
-            probe=Judgement(**stored["probe"]) if stored["probe"] else None,
-            candidates=[(name, Judgement(**judgement)) for name, judgement in stored["candidates"]],
-            rows=rows,
-            notes=list(stored["notes"]),
-            micro=stored["micro"],
-            slower=stored["slower"],
-            seconds=stored["seconds"],
-        )
 
 
 class NotFiniteError(Exception):

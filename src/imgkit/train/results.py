@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from imgkit.train.calibrate import Calibration
-from imgkit.train.fit import EpochRow
+from imgkit.train.fitted import EpochRow
 from imgkit.train.judge import Judgement
 from imgkit.train.learning import Learning
 from imgkit.train.metrics import Scores

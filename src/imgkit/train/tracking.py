@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from imgkit.train.fit import EpochRow
+from imgkit.train.fitted import EpochRow
 from imgkit.train.judge import Judgement
 from imgkit.train.metrics import Scores
 from imgkit.train.trackers import Settings, Tracker, find_program, open_tracker
