@@ -152,6 +152,6 @@ class Bench:
         place = (str(config.backbone), config.size)
         if place not in self._paces:
             net = network(config, backbone, len(self._found.labels))
-            self._paces[place] = seconds_per_step(config, net, backbone, batch=usual.batch)
+            self._paces[place] = seconds_per_step(net, backbone, batch=usual.batch)
         steps = min(usual.steps, max(1, int(self._seconds / self._paces[place])))
         return recipe(replace(config, steps=steps), targets, on_gpu=backbone.device.type != "cpu")

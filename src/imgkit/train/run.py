@@ -24,6 +24,7 @@ from imgkit.train.model import learning_share
 from imgkit.train.modelfolder import About, write_model
 from imgkit.train.picture import Picture
 from imgkit.train.plan import Machine, Plan, duration, make_plan
+from imgkit.train.probe_memory import remembered
 from imgkit.train.probing import group_numbers, label_issues, logits, numbers_of
 from imgkit.train.recipe import Recipe, recipe
 from imgkit.train.records import write_label_issues, write_predictions, write_scores, write_start
@@ -83,7 +84,7 @@ def _train(config: TrainConfig, team: Team, *, progress: Progress | None, now: C
 
     work = _work(config, found, splits, backbone, folder, progress, team)
     clock.lap("embed")
-    probed = probe(work)
+    probed = remembered(work, probe)
     progress.say(f"probe   {summary(probed.scores)} · out-of-fold on train and val · {clock.lap('probe')}")
     chosen = fine_tune(work, probed, net, plan.recipe) if net and plan.recipe else probe_alone(work, probed)
     if net:
@@ -158,7 +159,7 @@ def _plan(
                 f"{team.size} processes cannot share batches of {batch} pictures. Nothing was changed. Start fewer of "
                 "them, or give a larger --batch."
             )
-        step = seconds_per_step(config, net, backbone, batch=math.ceil(batch / team.size))
+        step = seconds_per_step(net, backbone, batch=math.ceil(batch / team.size), asked=config.precision)
         step *= recipe(config, targets, on_gpu=on_gpu).work
         wanted = stored or recipe(config, targets, on_gpu=on_gpu, seconds_per_step=step)
         validating = 2 * wanted.epochs * len(splits.of("val")) * each

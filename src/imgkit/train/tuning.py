@@ -13,7 +13,7 @@ from imgkit.progress import Progress
 from imgkit.train.augment import Augmentation
 from imgkit.train.batches import Batch, Batches
 from imgkit.train.compiling import compile_if_it_pays
-from imgkit.train.config import TrainConfig
+from imgkit.train.config import AskedPrecision, TrainConfig
 from imgkit.train.fit import Fit
 from imgkit.train.judge import Judge
 from imgkit.train.model import Head, Normalise, learn, with_head
@@ -66,7 +66,7 @@ def set_up(
     seen = validation if team.leads else validation[team.share(len(validation))]
     held_out = _prepared(seen, backbone, progress)
     normalise = Normalise(form).to(device)
-    precision = training_precision(config, backbone)
+    precision = training_precision(config.precision, backbone)
     model = loaded.model.to(device=device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's annotations
 
@@ -141,11 +141,11 @@ def network(config: TrainConfig, backbone: Backbone, labels: int) -> LoadedModel
     return loaded
 
 
-def seconds_per_step(config: TrainConfig, loaded: LoadedModel, backbone: Backbone, *, batch: int) -> float:
+def seconds_per_step(loaded: LoadedModel, backbone: Backbone, *, batch: int, asked: AskedPrecision = "auto") -> float:
     """Measure one training step on this machine, on a copy of the network."""
     model = copy.deepcopy(loaded.model).to(device=backbone.device, dtype=torch.float32)
     learn(model)
-    form, precision = preprocessing_of(model), training_precision(config, backbone)
+    form, precision = preprocessing_of(model), training_precision(asked, backbone)
     images = torch.rand(batch, 3, form.size, form.size, device=backbone.device)
     targets = torch.zeros(batch, dtype=torch.int64, device=backbone.device)
     probe = Batch(images=images, targets=targets, start=0, whole=batch)
@@ -161,10 +161,10 @@ def seconds_per_step(config: TrainConfig, loaded: LoadedModel, backbone: Backbon
     return times[-1]
 
 
-def training_precision(config: TrainConfig, backbone: Backbone) -> Precision:
+def training_precision(asked: AskedPrecision, backbone: Backbone) -> Precision:
     """Return the number format for training: what was asked for, else bfloat16 where features are computed in it."""
-    if config.precision != "auto":
-        return PRECISIONS[config.precision]
+    if asked != "auto":
+        return PRECISIONS[asked]
     return "bfloat16" if backbone.precision == "bfloat16" else "float32"
 
 
