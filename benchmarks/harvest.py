@@ -174,9 +174,8 @@ def shrink_file(path: Path) -> int:
 
     try:
         with Image.open(path) as image:
-            image = image.convert("RGB")
-            image.thumbnail((SIZE, SIZE), Image.Resampling.LANCZOS)
-            image.save(path, "JPEG", quality=92)
+            image.thumbnail((SIZE, SIZE))
+            image.convert("RGB").save(path, "JPEG", quality=92)
     except OSError:
         return 0
     return 1

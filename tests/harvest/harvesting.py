@@ -1,13 +1,17 @@
-"""A harvest on the loopback web, with short patience, for tests."""
+"""A harvest or a search on the loopback web, with short patience, for tests."""
 
 import hashlib
+import time
 
 from imgkit.engine import InlineEngine
 from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
 from imgkit.harvest.fetch import FetchLimits
 from imgkit.harvest.hosts import HostLimits
+from imgkit.harvest.http import Session
 from imgkit.harvest.patience import Patience
+from imgkit.harvest.providers import PROVIDERS
+from imgkit.harvest.providers.interface import Ready, SearchQuery
 from imgkit.manifest import Manifest, Query
 
 CORAL = Query(label="coral_snake", name="coral snake", text="coral snake")
@@ -69,3 +73,34 @@ def image_requests(web):
     """Requests to image hosts so far, robots.txt included."""
     hosts = {host.name for host in web.world.hosts}
     return [one for one in web.requests if one.site in hosts]
+
+
+def pictures_asked_for(web):
+    """Requests for pictures so far."""
+    return [one for one in image_requests(web) if one.target != "/robots.txt"]
+
+
+def search(web, name, environ=None, *, text="Micrurus fulvius", cursor=None, deadline=10.0, contact="me@x.test"):
+    """Search one service of a web to the end; return its pages."""
+    provider = PROVIDERS[name]
+    ready = provider.check({**web.environ, **(environ or {})})
+    assert isinstance(ready, Ready)
+    session = Session(provider, ready, HarvestConfig(contact=contact), deadline=deadline)
+    try:
+        return list(provider.pages(SearchQuery(text=text, exclude=("toy",)), cursor, session, ready))
+    finally:
+        session.close()
+
+
+def found(web, pages):
+    """The ids of the pictures that the pages propose, in order."""
+    pictures = [web.truth(proposal.url) for page in pages for proposal in page.proposals]
+    return [picture.id for picture in pictures if picture]
+
+
+def wait_for(condition, seconds=30.0):
+    """Wait until a condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.01)

@@ -12,14 +12,10 @@ from harvesting import CORAL, HASTY, KING, candidates, digest, image_requests, k
 from PIL import Image
 
 from imgkit.demo.builder import WorldBuilder
-from imgkit.demo.faults import FAULTS
 from imgkit.demo.web import serve
 from imgkit.demo.world import Host, World
-from imgkit.engine import LocalEngine
 from imgkit.errors import LockedError, UsageError
 from imgkit.harvest.config import HarvestConfig
-from imgkit.harvest.fetch import FetchLimits
-from imgkit.harvest.patience import Patience
 from imgkit.manifest import Manifest, Query, sole_owner
 
 HOSTS = ("photos", "archive", "garden", "herpetology", "trails", "museum")
@@ -33,110 +29,6 @@ def world_with(*, hosts=2, **pictures):
 @pytest.fixture
 def data(tmp_path):
     return tmp_path / "data"
-
-
-# every fault of the web in one run
-
-
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory):
-    """A web with every fault, harvested once."""
-    data = tmp_path_factory.mktemp("faults") / "data"
-    patience = Patience(
-        fetch=FetchLimits(connect_s=2.0, headers_s=3.2, gap_s=2.0, slow_window_s=1.2, deadline_s=6.0),
-        back_off_s=(0.05, 0.1),
-        own=HASTY.own,
-    )
-    with serve(world_with(hosts=6, good=6, faults=list(FAULTS))) as web:
-        with LocalEngine(2, timeout_s=20, memory_bytes=2**30) as engine:
-            report = run(web, data, patience=patience, engine=engine)
-        yield web, data, report
-
-
-def test_every_candidate_of_a_faulty_web_ends_in_one_state_with_the_right_reason(faulty):
-    web, data, _ = faulty
-
-    wrong = []
-    for one in candidates(data):
-        picture = web.truth(one.proposal.url)
-        fault = FAULTS[picture.fault] if picture.fault else None
-        reasons = (fault.reason, *fault.also) if fault else ("",)
-        state = "kept" if fault is None or fault.recoverable else "deferred" if fault.passing else "rejected"
-        if (one.state, one.reason in reasons) != (state, True):
-            wrong.append((picture.id, one.state, one.reason, one.detail))
-
-    assert wrong == []
-
-
-def test_every_picture_that_a_polite_client_can_get_is_kept(faulty):
-    web, data, _ = faulty
-    obtainable = {label: [] for label in ("coral_snake", "king_snake")}
-    for picture in web.world.pictures:
-        if not picture.reason:
-            obtainable[picture.listed_as].append(picture.id)
-
-    assert kept_by_picture(web, data) == {label: sorted(ids) for label, ids in obtainable.items()}
-
-
-def test_what_is_kept_is_an_upright_rgb_jpeg_of_at_most_the_wanted_size(faulty):
-    _, data, report = faulty
-    files = sorted(data.glob("harvested/*/*.jpg"))
-
-    assert len(files) == report.total.kept
-    for file in files:
-        with Image.open(file) as image:
-            image.load()
-            assert (image.format, image.mode) == ("JPEG", "RGB")
-            assert max(image.size) <= 500
-            assert not image.getexif()
-
-
-def test_originals_keep_no_place_and_no_serial_number(faulty):
-    _, data, _ = faulty
-
-    for file in data.glob("originals/*/*"):
-        with Image.open(file) as image:
-            assert set(image.getexif()) <= {0x0112}, file  # orientation
-
-
-def test_the_yield_table_adds_up_to_the_candidates(faulty):
-    _, data, report = faulty
-    found = candidates(data)
-
-    total = report.total
-
-    assert total.found == len(found) == total.kept + total.waiting + sum(total.reasons.values())
-    assert total.reasons == Counter(one.reason for one in found if one.state in ("rejected", "deferred"))
-    for row in report.rows:
-        assert row.found == sum((one.label, one.provider) == (row.label, row.provider) for one in found)
-
-
-def test_nobody_on_a_private_network_was_contacted(faulty):
-    web, _, _ = faulty
-
-    assert [one for one in web.requests if one.site == "canary"] == []
-
-
-def test_no_host_ever_had_more_than_two_requests_at_once(faulty):
-    web, _, _ = faulty
-
-    assert max(one.concurrency for one in image_requests(web)) <= 2
-
-
-def test_every_host_is_told_who_asks(faulty):
-    web, _, _ = faulty
-
-    assert all(one.user_agent.startswith("imgkit/") for one in image_requests(web))
-
-
-def test_robots_txt_is_asked_once_for_each_host_before_anything_else(faulty):
-    web, _, _ = faulty
-    first = {}
-    for one in image_requests(web):
-        first.setdefault(one.site, one.target)
-
-    assert set(first.values()) == {"/robots.txt"}
-    assert Counter(one.site for one in image_requests(web) if one.target == "/robots.txt").most_common(1)[0][1] == 1
 
 
 # again, and again with other wishes
@@ -328,6 +220,37 @@ def test_two_copies_on_one_host_are_copies_and_no_placeholder(data):
         report = run(web, data, CORAL)
 
     assert (report.total.kept, report.total.reasons) == (1, {"dup.exact": 1})
+
+
+# thumbnails
+
+
+def test_a_picture_that_is_gone_is_replaced_by_its_thumbnail_only_where_that_was_asked_for(data, tmp_path):
+    builder = WorldBuilder(size=(640, 480))
+    builder.add("coral_snake", fault="404", kind="lost")
+    builder.add("coral_snake")
+    with serve(builder.build()) as web:
+        without = run(web, tmp_path / "without", CORAL)
+        report = run(web, data, CORAL, thumbnails=True)
+
+    gone, good = candidates(data)
+    assert (without.total.kept, without.total.reasons) == (1, {"http.404": 1})
+    assert report.total.kept == 2
+    assert gone.detail.startswith("only a thumbnail: http")
+    assert good.detail == ""
+    with Manifest.open_existing(data) as manifest:
+        sizes = [manifest.image(one.image_id).width for one in (gone, good)]
+    assert sizes == [230, 640]
+
+
+def test_a_picture_whose_owner_objects_is_not_replaced_by_its_thumbnail(data):
+    builder = WorldBuilder(hosts=[Host(name="photos", robots="User-agent: *\nDisallow: /private/\n")])
+    builder.add("coral_snake", fault="robots", kind="lost")
+    builder.add("coral_snake", fault="noai", kind="lost")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL, thumbnails=True)
+
+    assert report.total.reasons == {"policy.robots": 1, "policy.header": 1}
 
 
 # what is not fetched

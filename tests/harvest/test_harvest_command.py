@@ -4,20 +4,17 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from harvesting import candidates, digest, image_requests
+from commands import finish, start
+from harvesting import candidates, digest, image_requests, wait_for
 
 from imgkit.demo.builder import WorldBuilder
 from imgkit.demo.web import serve
 from imgkit.demo.world import Host, World
 from imgkit.manifest import Manifest
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
 QUERIES = "label,query\ncoral_snake,coral snake\nking_snake,king snake\n"
 
 
@@ -31,28 +28,6 @@ def queries(tmp_path):
 @pytest.fixture
 def data(tmp_path):
     return tmp_path / "data"
-
-
-def start(web, queries, data, *options, **more):
-    """Start the command in a process group of its own."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("IMGKIT_", "FLICKR_"))}
-    environ |= {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", **(web.environ if web else {})}
-    chosen = () if "--provider" in options else ("--provider", "bing")
-    return subprocess.Popen(
-        [sys.executable, "-m", "imgkit", "harvest", str(queries), "--data", str(data), *chosen, *options],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        text=True,
-        **more,
-    )
-
-
-def finish(process, seconds=60):
-    """Wait for the end; return exit code, stdout and stderr."""
-    out, err = process.communicate(timeout=seconds)
-    return process.returncode, out, err
 
 
 def test_a_harvest_prints_its_yield_and_exits_with_0(queries, data):
@@ -182,50 +157,3 @@ def test_a_killed_harvest_ends_like_one_that_nobody_killed(queries, tmp_path):
     assert kills >= 2
     assert digest(data) == expected
     assert again <= kills * 15  # what was in the air at each kill
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting a small disk needs root")
-def test_a_full_disk_exits_with_4_and_goes_on_when_there_is_room(queries, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=34m", "tmpfs", disk], check=False).returncode:
-        pytest.skip("no right to mount")
-    try:
-        builder = WorldBuilder(hosts=[Host(name="photos")], size=(1600, 1200))
-        for _ in range(14):
-            builder.add("coral_snake")
-        with serve(builder.build()) as web:
-            code, _, err = finish(start(web, queries, disk / "data"))
-            saved = len(list((disk / "data").glob("originals/*/*")))
-            subprocess.run(["mount", "-o", "remount,size=99m", disk], check=True)
-            finish(start(web, queries, disk / "data"))
-
-        states = [one.state for one in candidates(disk / "data")]
-        empty = [path for path in (disk / "data").rglob("*.jpg") if path.stat().st_size == 0]
-    finally:
-        subprocess.run(["umount", "-l", disk], check=True)
-    assert code == 4
-    assert "disk full" in err
-    assert "Free space and run the same command again" in err
-    assert "[fs.full]" in err
-    assert 0 < saved < 14
-    assert states == ["kept"] * 14
-    assert empty == []
-
-
-def test_a_place_that_cannot_be_written_exits_with_4(queries, tmp_path):
-    (tmp_path / "file").write_text("not a folder")
-    with serve(World.small(good=1)) as web:
-        code, _, err = finish(start(web, queries, tmp_path / "file" / "data"))
-
-        assert web.requests == []
-    assert code == 4
-    assert "Traceback" not in err
-
-
-def wait_for(condition, seconds=30.0):
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)

@@ -1,16 +1,13 @@
 """Every provider against the loopback web, which speaks the services' protocols from the other side of a socket."""
 
 import pytest
+from harvesting import found, search
 
 from imgkit.demo.services import flickr, google_api
 from imgkit.demo.web import serve
 from imgkit.demo.world import World
-from imgkit.harvest.config import HarvestConfig
-from imgkit.harvest.http import Session
 from imgkit.harvest.providers import PROVIDERS
-from imgkit.harvest.providers.interface import Ready, SearchQuery
 
-QUERY = SearchQuery(text="Micrurus fulvius", exclude=("toy",))
 SEARCHED = [name for name, provider in PROVIDERS.items() if not provider.local]
 KEYED = {"google": {"GOOGLE_API_KEY": google_api.KEY, "GOOGLE_CX": google_api.ENGINE}}
 SIGNED = {"FLICKR_API_KEY": flickr.KEY, "FLICKR_API_SECRET": "secret"}
@@ -35,22 +32,6 @@ def mood(web):
         web.misbehave(service, "")
 
 
-def search(web, name, environ=None, *, cursor=None, deadline=10.0):
-    provider = PROVIDERS[name]
-    ready = provider.check({**web.environ, **(environ or {})})
-    assert isinstance(ready, Ready)
-    session = Session(provider, ready, HarvestConfig(contact="me@x.test"), deadline=deadline)
-    try:
-        return list(provider.pages(QUERY, cursor, session, ready))
-    finally:
-        session.close()
-
-
-def found(web, pages):
-    pictures = [web.truth(proposal.url) for page in pages for proposal in page.proposals]
-    return [picture.id for picture in pictures if picture]
-
-
 @pytest.mark.parametrize(
     ("name", "environ"),
     [
@@ -69,7 +50,7 @@ def test_everything_that_a_service_lists_is_proposed_in_its_order(web, name, env
 
     assert {page.verdict for page in pages[:-1]} <= {"ok"}
     assert pages[-1].verdict == "end"
-    listed = [picture.id for picture in web.world.search(name, QUERY.text)]
+    listed = [picture.id for picture in web.world.search(name, "Micrurus fulvius")]
     assert len(listed) == 45
     assert found(web, pages) == listed
 
@@ -81,7 +62,7 @@ def test_google_revives_by_itself_when_it_serves_results_again(web, mood, layout
     pages = search(web, "google")
 
     assert pages[0].verdict == "ok"
-    assert found(web, pages) == [picture.id for picture in web.world.search("google", QUERY.text)]
+    assert found(web, pages) == [picture.id for picture in web.world.search("google", "Micrurus fulvius")]
 
 
 @pytest.mark.parametrize("layout", ["loose_markup"])

@@ -36,6 +36,9 @@ def harvest(
         typer.Option(help="Keep only this licence (cc0, by, by-sa, ...); repeat for more. Default: any."),
     ] = None,
     max_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one picture at most.")] = DEFAULTS.max_bytes,
+    thumbnails: Annotated[
+        bool, typer.Option("--thumbnails", help="Where a picture is gone, keep the small copy that its service has.")
+    ] = False,
     robots: Annotated[bool, typer.Option("--robots/--no-robots", help="Obey robots.txt of image hosts.")] = True,
     allow_private_hosts: Annotated[
         list[str] | None,
@@ -74,6 +77,7 @@ def harvest(
             filters=read_filters(filter or ()),
             licences=tuple(licence or ()),
             max_bytes=max_bytes,
+            thumbnails=thumbnails,
             robots=robots,
             allow_private_hosts=tuple(allow_private_hosts or ()),
             proxy=proxy,

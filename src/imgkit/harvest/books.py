@@ -18,6 +18,9 @@ from imgkit.manifest.addresses import url_key
 ROWS_PER_WRITE: Final = 200
 SECONDS_PER_WRITE: Final = 0.05  # what a crash may cost: these pictures are fetched again; a write takes 1 ms
 
+THUMBNAIL: Final = "only a thumbnail: "
+"""Begins the detail of a candidate whose picture is gone and whose thumbnail was kept."""
+
 SHARED_FAMILIES: Final = ("http.", "body.", "img.", "net.", "policy.robots", "policy.header", "policy.removed")
 """Reasons that hold for an address whatever label it is under."""
 
@@ -87,8 +90,8 @@ class Books:
             self._keep(entry, known.image_id, known.detail, requests=0)
         return True
 
-    def arrived(self, entries: Iterable[Entry], arrived: Arrived, *, requests: int) -> None:
-        """Note that an address led to a picture, under every label that waits for it.
+    def arrived(self, entries: Iterable[Entry], arrived: Arrived, *, requests: int, thumbnail: bool = False) -> None:
+        """Note that an address led to a picture, or to a thumbnail of it, under every label that waits for it.
 
         Raises:
             ResourceError: no space or no permission for the picture under its label.
@@ -96,7 +99,7 @@ class Books:
         for entry in entries:
             url = entry.first.proposal.url
             moved = arrived.url != url and url_key(arrived.url) != url_key(_as_sent(url))
-            detail = f"{MOVED}{arrived.url}"[:500] if moved else ""
+            detail = f"{THUMBNAIL if thumbnail else MOVED}{arrived.url}"[:500] if moved else ""
             self._remember(entry.key, arrived.image.id, detail)
             if self._keep(entry, arrived.image.id, detail, requests=requests):
                 self._items.append(

@@ -1,5 +1,6 @@
 """The candidates of a data folder before and after a run: which are open, and who is kept in the end."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -48,7 +49,7 @@ def waiting(manifest: Manifest, label: str, config: HarvestConfig, tombstones: T
     for entry in in_order(admitted, list(PROVIDERS)):
         is_open = tuple(one for one in entry.candidates if _is_open(one, now))
         if is_open:
-            entries.append(Entry(entry.key, is_open))
+            entries.append(Entry(entry.key, is_open, _thumbnail(is_open) if config.thumbnails else ""))
     return entries
 
 
@@ -65,6 +66,10 @@ def settle(manifest: Manifest) -> list[Key]:
         manifest.settle(one for one in after if id(one) not in known)
         kept += [(label, one.image_id) for one in after if one.state == "kept" and one.image_id is not None]
     return kept
+
+
+def _thumbnail(candidates: Sequence[Candidate]) -> str:
+    return next((one.proposal.thumbnail for one in candidates if one.proposal.thumbnail), "")
 
 
 def _is_open(one: Candidate, now: datetime) -> bool:

@@ -24,6 +24,7 @@ class HarvestConfig:
             is not among them.
         language: language and country of the searcher, such as "en-US".
         safe_search: ask services to leave out explicit pictures.
+        thumbnails: where a picture cannot be had any more, keep the small copy of the service that found it.
         robots: obey robots.txt of image hosts.
         allow_private_hosts: hosts or CIDR blocks, each with an optional ``:port``, that may be contacted although
             their addresses are private.
@@ -42,6 +43,7 @@ class HarvestConfig:
     licences: tuple[str, ...] = ()
     language: str = "en-US"
     safe_search: bool = True
+    thumbnails: bool = False
     robots: bool = True
     allow_private_hosts: tuple[str, ...] = ()
     proxy: str = ""

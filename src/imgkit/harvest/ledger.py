@@ -1,5 +1,6 @@
 """Who brought which picture: counts what is kept, and settles every candidate that brought one. Pure."""
 
+import functools
 import ipaddress
 import posixpath
 import re
@@ -159,6 +160,7 @@ def _with_picture(one: Candidate, told: Candidate, reason: str) -> Candidate:
     return replace(one, state=state, reason=reason, detail=told.detail, image_id=told.image_id, next_try_at=None)
 
 
+@functools.lru_cache(maxsize=1024)
 def _site(host: str, port: int | None) -> str:
     if not host:
         return ""

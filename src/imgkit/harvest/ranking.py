@@ -16,11 +16,13 @@ RANK_OFFSET: Final = 60
 class Entry:
     """One address under one label, with every candidate that proposed it, the first of them in the fixed order first.
 
-    Candidates of two providers with the same address are one entry, so that it is asked for once.
+    Candidates of two providers with the same address are one entry, so that it is asked for once. ``thumbnail`` is the
+    address of a small copy to take when all else fails, "" for none.
     """
 
     key: str
     candidates: tuple[Candidate, ...]
+    thumbnail: str = ""
 
     @property
     def first(self) -> Candidate:
@@ -31,6 +33,7 @@ class Entry:
     def fallbacks(self) -> tuple[str, ...]:
         """Further addresses of the picture, in order, each once."""
         found = [url for one in self.candidates for url in one.proposal.fallbacks]
+        found += [self.thumbnail] if self.thumbnail else []
         return tuple(url for url in dict.fromkeys(found) if url_key(url) != self.key)
 
     @property

@@ -399,7 +399,8 @@ class Schedule:
         """Put down what became of a job, under every label that waited for it."""
         self._jobs.pop(job.entries[0].key, None)
         if isinstance(outcome, Arrived):
-            self._books.arrived(job.entries, outcome, requests=requests)
+            thumbnail = job.attempt.origin_url == job.entries[0].thumbnail
+            self._books.arrived(job.entries, outcome, requests=requests, thumbnail=thumbnail)
         else:
             self._books.failed(job.entries, outcome, requests=requests)
         for entry in job.entries:

@@ -38,7 +38,8 @@ class Proposal:
 
     ``rank`` counts from 1 within the query. ``license`` is what the provider says ("" when it says nothing, never a
     guess). ``group`` names pictures that belong together (one observation, one album); "" when alone. ``fallbacks``
-    are further addresses of the same picture, best first. A local file is a ``file:`` address.
+    are further addresses of the same picture, best first; ``thumbnail`` is a small copy that the service itself keeps.
+    A local file is a ``file:`` address.
     """
 
     url: str
@@ -52,6 +53,7 @@ class Proposal:
     license_url: str = ""
     group: str = ""
     fallbacks: tuple[str, ...] = ()
+    thumbnail: str = ""
     width: int | None = None
     height: int | None = None
 

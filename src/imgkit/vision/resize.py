@@ -6,6 +6,8 @@ from typing import Final
 from PIL import Image
 
 JPEG_QUALITY: Final = 92
+# as Pillow's own thumbnail(); 45 dB to Lanczos, where saving as JPEG costs 38 to 40, in four fifths of the time
+_FILTER: Final = Image.Resampling.BICUBIC
 _REDUCING_GAP: Final = 2.0  # a box filter first, down to this many times the size; 52 dB to the slow way
 
 
@@ -25,7 +27,7 @@ def shrink(image: Image.Image, longest: int) -> Image.Image:
     size = fit_within(image.width, image.height, longest)
     if size == image.size:
         return image
-    small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=_REDUCING_GAP)
+    small = image.resize(size, _FILTER, reducing_gap=_REDUCING_GAP)
     small.info = {}  # says things about the file that it came from
     return small
 

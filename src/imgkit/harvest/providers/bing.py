@@ -115,6 +115,7 @@ def _proposal(hit: Hit, rank: int) -> Proposal:
         page_url=text(hit.metadata, "purl"),
         title=plain(text(hit.metadata, "t")),
         tags=plain(text(hit.metadata, "desc")),
+        thumbnail=text(hit.metadata, "turl"),
         width=int(size[1]) if size else None,
         height=int(size[2]) if size else None,
     )

@@ -110,6 +110,7 @@ def _proposal(hit: Mapping[str, object], rank: int) -> Proposal:
         url=text(hit, "link"),
         rank=rank,
         page_url=text(hit, "image", "contextLink"),
+        thumbnail=text(hit, "image", "thumbnailLink"),
         title=text(hit, "title"),
         width=positive(hit, "image", "width"),
         height=positive(hit, "image", "height"),

@@ -128,6 +128,7 @@ def _proposal(hit: Mapping[str, object], rank: int) -> Proposal:
         page_url=text(hit, "foreign_landing_url"),
         title=text(hit, "title"),
         tags=", ".join(name for tag in objects(hit, "tags") if (name := text(tag, "name"))),
+        thumbnail=text(hit, "thumbnail"),
         author=text(hit, "creator"),
         author_url=text(hit, "creator_url"),
         license=licences.written(licence, version),
