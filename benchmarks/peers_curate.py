@@ -71,7 +71,7 @@ if __name__ == "__main__":
 
 IMGKIT = """
 from pathlib import Path
-from imgkit.curate.checks.quality import faults_of
+from imgkit.curate.faults import faults_of
 from imgkit.curate.duplicates import find_copies
 from imgkit.curate.fingerprints import fingerprints
 from imgkit.curate.pictures import Picture

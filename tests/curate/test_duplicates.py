@@ -67,6 +67,16 @@ def test_the_best_copy_is_kept_whatever_came_first(copies_in, worse, first):
     assert found.best == (pair.index(source),)
 
 
+def test_a_good_copy_is_kept_before_a_larger_one_that_is_a_suspect(copies_in):
+    source = photo(1)
+    nearly_black = source.resize((640, 480)).point(lambda level: round(0.15 * level))
+
+    found = copies_in(nearly_black, source, photo(2))
+
+    assert found.near == ((0, 1),)
+    assert found.best == (1,)
+
+
 def test_a_second_look_compares_nothing_again(builder, copies_in):
     first = copies_in(photo(1), ImageOps.mirror(photo(1)))
     store = next(builder.folder.cache.glob("alignments-*.npz"))

@@ -19,6 +19,8 @@ REASON_COLUMNS = {
     "bad.not_photo": "no photo?",
     "bad.quality": "quality?",
     "bad.conflict": "two labels?",
+    "img.placeholder": "placeholder?",
+    "img.truncated": "damaged?",
 }
 
 

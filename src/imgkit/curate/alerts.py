@@ -26,7 +26,14 @@ class Alert:
 
 def alerts_of(report: "CurateReport") -> tuple[Alert, ...]:
     """Return the alerts of a report, worst first."""
-    found = [*_labels(report), *_conflicts(report), *_suspects(report), *_sources(report), *_model(report)]
+    found = [
+        *_labels(report),
+        *_leaks(report),
+        *_conflicts(report),
+        *_suspects(report),
+        *_sources(report),
+        *_model(report),
+    ]
     order = ("stop", "care", "note")
     return tuple(sorted(found, key=lambda alert: order.index(alert.level)))
 
@@ -75,6 +82,20 @@ def _labels(report: "CurateReport") -> list[Alert]:
             )
         )
     return found
+
+
+def _leaks(report: "CurateReport") -> list[Alert]:
+    if not report.leaks:
+        return []
+    divided = f"{_counted(len(report.leaks), 'group')} of copies {'is' if len(report.leaks) == 1 else 'are'} divided"
+    return [
+        Alert(
+            level="care",
+            what=f"{divided} by the split that the folders say ({', '.join(report.given_splits)})",
+            why="Scores on that split are too high. The split in the curated set keeps copies together.",
+            do=f"imgkit train {report.data}/curated",
+        )
+    ]
 
 
 def _conflicts(report: "CurateReport") -> list[Alert]:

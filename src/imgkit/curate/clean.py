@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from imgkit.curate import by_hand, folders
+from imgkit.curate import by_hand, croissant, datacard, folders
 from imgkit.curate import view as views
 from imgkit.curate.checks import CHECKS, heads
 from imgkit.curate.config import KINDS, CurateConfig
@@ -101,7 +101,12 @@ def _curated(
     run = manifest.start_run("curate", config.as_json())
     progress.start("writing the set and its report")
     scores = {(one.label, one.image_id): one.score for one in judgements}
-    texts = report_files(report, pictures, scores, now=datetime.now(UTC), progress=progress)
+    now = datetime.now(UTC)
+    texts = {
+        **report_files(report, pictures, scores, now=now, progress=progress),
+        datacard.FILE: datacard.datacard_md(report, now=now),
+        croissant.FILE: croissant.croissant_json(planned.entries, description=datacard.summary(report), now=now),
+    }
     with manifest.together(durable=True):
         manifest.replace_findings(list(CHECKS), every)
         manifest.replace_judgements(judgements)

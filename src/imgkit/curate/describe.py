@@ -13,6 +13,8 @@ def describe(finding: Finding) -> str:
     detail = finding.detail
     match finding.check:
         case "readable":
+            if share := detail.get("missing_share"):
+                return f"{_percent(share)} of it is one grey band, as where a cut JPEG ends"
             return "the file is gone" if detail.get("missing") else "the file cannot be decoded"
         case "exact":
             return f"the same pixels as {detail['copy_of_label']}/{detail['copy_of']}"
@@ -20,6 +22,10 @@ def describe(finding: Finding) -> str:
             return f"{_how(detail)} of {detail['copy_of_label']}/{detail['copy_of']}"
         case "conflict":
             return f"the same picture under {_listed(detail.get('labels'))}"
+        case "placeholder":
+            return f"one picture from {detail.get('addresses')} addresses under {_listed(detail.get('labels'))}"
+        case "leak":
+            return f"copies in {_listed(detail.get('splits'))} of the split that the folders say"
         case "quality":
             measured = detail.get("measured")
             faults = measured.items() if isinstance(measured, dict) else ()

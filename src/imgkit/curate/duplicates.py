@@ -10,12 +10,13 @@ import numpy.typing as npt
 
 from imgkit.curate.alignment import Alignment, Grey, align, grey_square
 from imgkit.curate.columns import Columns, blank_row
+from imgkit.curate.faults import faults_of
 from imgkit.curate.fingerprints import LOOK_AT_PX, Fingerprints
 from imgkit.curate.grouping import groups_of
 from imgkit.curate.hamming import Pairs, pairs_between, pairs_within
 from imgkit.curate.pictures import Picture
 from imgkit.progress import Progress
-from imgkit.vision.decode import UnreadablePictureError, open_picture
+from imgkit.vision.decode import GREY_TAIL_SHARE, UnreadablePictureError, open_picture
 from imgkit.vision.phash import ORIENTATIONS
 from imgkit.vision.probe import unit_rows
 
@@ -112,8 +113,9 @@ def best_of(
 ) -> int:
     """Return the member of a group to keep; the same group gives the same member whatever its order.
 
-    In this order: not a crop of another · in colour · without frame or caption bar · the larger, unless it is only
-    blown up · the less burnt out · the less compressed · the earlier in the harvest · the name.
+    In this order: nothing missing, nor dark, bright, blurred or tiny · not a crop of another · in colour · without frame
+    or caption bar · the larger, unless it is only blown up · the less burnt out · the less compressed · the earlier in
+    the harvest · the name. The first keeps a picture in the set of which the largest copy is a suspect.
     """
     crops = _crops(group, pairs, fingerprints)
     most_colours = max(float(fingerprints["colours"][one]) for one in group)
@@ -128,6 +130,7 @@ def best_of(
         blown_up = row["sharpness"] < BLURRED_SHARE * sharpest
         side = min(_size(picture))
         return (
+            bool(row["grey_band"] >= GREY_TAIL_SHARE or faults_of(picture, row)),
             one in crops,
             bool(row["colours"] < GREY_SHARE * most_colours),
             one in framed,

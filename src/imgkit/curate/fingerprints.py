@@ -13,9 +13,9 @@ from imgkit.curate.columns import Columns, blank_row
 from imgkit.curate.pictures import Picture
 from imgkit.progress import Progress
 from imgkit.vision import phash
-from imgkit.vision.decode import UnreadablePictureError, open_picture
+from imgkit.vision.decode import UnreadablePictureError, grey_band, open_picture
 
-VERSION: Final = 2  # of the measures below; another version is measured afresh
+VERSION: Final = 3  # of the measures below; another version is measured afresh
 LOOK_AT_PX: Final = 120  # asks the JPEG decoder for at least twice this, a quarter of the time of all pixels
 TILES: Final = 8  # per side, for sharpness
 SHARP_TILES_PERCENTILE: Final = 90  # a plain background does not make a sharp subject blurred
@@ -40,6 +40,7 @@ RECORD: Final = np.dtype(
         ("top_colour", "f4"),  # share of the most frequent of the 4,096 colours
         ("sharpness", "f4"),  # variance of the Laplacian in the sharp tiles, grey levels squared
         ("white_border", "f4"),  # share of border pixels that are nearly white
+        ("grey_band", "f4"),  # share of the picture that is a mid-grey band along one side: how a cut JPEG looks
     ]
 )
 """One row per picture; a file that cannot be read has ``readable`` False and zeros."""
@@ -78,6 +79,7 @@ def measure(image: Image.Image) -> np.void:
     hashes = phash.orientations(image)
     row["readable"], row["hash"], row["flat"] = True, hashes.value, hashes.flat
     row["orientations"] = hashes.orientations
+    row["grey_band"] = grey_band(image)
     small = image.copy()
     small.thumbnail((2 * LOOK_AT_PX, 2 * LOOK_AT_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
     pixels = np.asarray(small)

@@ -54,7 +54,8 @@ def plan(
     chosen: dict[tuple[str, str], int] = {}
     for index, (picture, judgement) in enumerate(zip(pictures, judgements, strict=True)):
         decided = picture.decision.action in ("keep", "relabel") if picture.decision else keeps(judgement)
-        if decided and judgement.check != readable.NAME:
+        gone = judgement.check == readable.NAME and judgement.verdict == "reject"
+        if decided and not gone:
             place = (picture.label_now, picture.image_id)
             first = chosen.setdefault(place, index)
             if picture.label == picture.label_now and pictures[first].label != picture.label_now:

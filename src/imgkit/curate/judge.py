@@ -29,6 +29,7 @@ class Suspicion:
 
 
 SUSPICIONS: Final[dict[str, Suspicion]] = {
+    "readable": Suspicion(even=0.02, sure=0.05),
     "label": Suspicion(even=0.5, sure=0.75),
     "offtopic": Suspicion(even=3.75, sure=4.5),
     "not_photo": Suspicion(even=3.0, sure=6.0),
@@ -38,6 +39,7 @@ SUSPICIONS: Final[dict[str, Suspicion]] = {
 """The checks that make suspects, each with two points of its scale, see ``SURE``."""
 
 REASONS_OF: Final[dict[str, str]] = {
+    "readable": "img.truncated",
     "label": "bad.label",
     "offtopic": "bad.offtopic",
     "not_photo": "bad.not_photo",
@@ -52,8 +54,8 @@ def judge(
     """Return the machine's verdict on each picture, in their order.
 
     Certain ones are rejected: unreadable files, copies of a better picture, flat ones. A picture under several labels
-    is a suspect until a person says which. Every other finding at or above its threshold makes a suspect whose score is
-    the suspicion; the check that is most certain names the reason.
+    is a suspect until a person says which, and so is a placeholder. Every other finding at or above its threshold makes
+    a suspect whose score is the suspicion; the check that is most certain names the reason.
 
     Args:
         pictures: N pictures.
@@ -73,13 +75,14 @@ def judge(
 def in_set(policy: Policy) -> Callable[[Judgement], bool]:
     """Return the rule that says whether a picture that nobody decided about is in the set.
 
-    A picture under several labels is never in it before a person decides: it would teach the model both.
+    A picture under several labels is never in it before a person decides: it would teach the model both. Nor is a
+    placeholder.
     """
 
     def rule(judgement: Judgement) -> bool:
         if judgement.verdict != "suspect":
             return judgement.verdict == "keep"
-        if judgement.reason == "bad.conflict" or policy == "strict":
+        if judgement.reason in ("bad.conflict", "img.placeholder") or policy == "strict":
             return False
         return policy == "keep" or judgement.score < SURE
 
@@ -87,7 +90,7 @@ def in_set(policy: Policy) -> Callable[[Judgement], bool]:
 
 
 def _judgement(picture: Picture, found: Mapping[str, Finding], group: str) -> Judgement:
-    for certain in (_unreadable, _exact, _near, _conflict, _flat):
+    for certain in (_unreadable, _exact, _near, _placeholder, _conflict, _flat):
         if judgement := certain(picture, found, group):
             return judgement
     suspicions = {name: SUSPICIONS[name].of(one.score) for name, one in found.items() if name in SUSPICIONS}
@@ -129,7 +132,7 @@ def _rejected(picture: Picture, reason: str, finding: Finding, group: str, detai
 
 
 def _unreadable(picture: Picture, found: Mapping[str, Finding], group: str) -> Judgement | None:
-    if one := found.get("readable"):
+    if (one := found.get("readable")) and "missing_share" not in one.detail:
         return _rejected(picture, "img.truncated", one, group, describe(one))
     return None
 
@@ -144,6 +147,22 @@ def _near(picture: Picture, found: Mapping[str, Finding], group: str) -> Judgeme
     if one := found.get("near"):
         return _rejected(picture, "dup.near", one, group, describe(one))
     return None
+
+
+def _placeholder(picture: Picture, found: Mapping[str, Finding], group: str) -> Judgement | None:
+    one = found.get("placeholder")
+    if one is None:
+        return None
+    return Judgement(
+        label=picture.label,
+        image_id=picture.image_id,
+        verdict="suspect",
+        reason="img.placeholder",
+        check=one.check,
+        score=1.0,
+        detail=describe(one),
+        group=group,
+    )
 
 
 def _conflict(picture: Picture, found: Mapping[str, Finding], group: str) -> Judgement | None:

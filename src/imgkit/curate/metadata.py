@@ -76,7 +76,7 @@ def attribution_md(entries: Sequence[Entry]) -> str:
     for one in entries:
         if one.label != label:
             label = one.label
-            lines += ["", f"## {_plain(label)}", ""]
+            lines += ["", f"## {plain(label)}", ""]
         lines.append(f"- `{one.file_name}`: {_credit(one.picture)}")
     return "\n".join(lines) + "\n"
 
@@ -85,15 +85,15 @@ def _credit(picture: Picture) -> str:
     if picture.source is None:
         return "origin unknown"
     found = picture.source.proposal
-    title = f"“{_plain(found.title)}”" if found.title else "untitled"
-    author = f" by {_plain(found.author)}" if found.author else ", author not given"
-    licence = _plain(found.license) if found.license else "licence not given"
+    title = f"“{plain(found.title)}”" if found.title else "untitled"
+    author = f" by {plain(found.author)}" if found.author else ", author not given"
+    licence = plain(found.license) if found.license else "licence not given"
     if found.license and found.license_url:
         licence += f" (<{_address(found.license_url)}>)"
     return f"{title}{author}, {licence}, {picture.provider}, <{_address(found.page_url or found.url)}>"
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text on one line in which nothing is Markdown or HTML."""
     flat = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>()#+-.!|~&" else sign for sign in flat)

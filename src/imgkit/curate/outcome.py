@@ -96,6 +96,8 @@ class CurateReport:
 
     ``noise`` is the share of wrong pictures left, with its 95 % interval, by an audit of ``audited`` pictures; "" where
     there was none. ``crossing`` counts the groups of copies and kin with pictures in more than one split.
+    ``given_splits`` counts the pictures by the split that their folders say, and ``leaks`` are the groups of copies
+    that this split divides.
     """
 
     data: str
@@ -116,6 +118,8 @@ class CurateReport:
     noise: str = ""
     audited: int = 0
     crossing: int = 0
+    leaks: tuple[CopyGroup, ...] = ()
+    given_splits: Mapping[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, object]:
         """Return the report as values that JSON can hold."""
@@ -160,6 +164,8 @@ def summarise(
         noise=audit.in_words(audited) if audited else "",
         audited=audited.sampled if audited else 0,
         crossing=_crossing(evidence, planned),
+        leaks=_leaks(evidence, planned),
+        given_splits=dict(sorted(Counter(one.given_split for one in evidence.pictures if one.given_split).items())),
     )
     return replace(report, alerts=alerts_of(report))
 
@@ -255,6 +261,11 @@ def _copy_groups(evidence: Evidence, planned: Plan) -> tuple[CopyGroup, ...]:
             )
         )
     return tuple(sorted(groups, key=lambda group: (-len(group.members), group.members)))
+
+
+def _leaks(evidence: Evidence, planned: Plan) -> tuple[CopyGroup, ...]:
+    leaking = evidence.flagged("leak")
+    return tuple(one for one in _copy_groups(evidence, planned) if leaking & set(one.members))
 
 
 def _crossing(evidence: Evidence, planned: Plan) -> int:

@@ -2,13 +2,26 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
 
 from imgkit.errors import UsageError
 from imgkit.manifest import Candidate, Decision, Image, Item, Manifest
 
 Key = tuple[str, str]
 """Label and image id: what an item is called everywhere."""
+
+GIVEN_SPLITS: Final = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of folders that say a split, to what they mean."""
 
 LAST = 1 << 30  # the rank of a picture whose provider gave none
 
@@ -55,6 +68,15 @@ class Picture:
         if self.source is None or not self.source.proposal.group:
             return ""
         return f"{self.source.provider}:{self.source.proposal.group}"
+
+    @property
+    def given_split(self) -> str:
+        """The split that the folders of a file of this machine say, "" for none and for pictures from the web."""
+        if self.source is None or not self.source.proposal.url.startswith("file:"):
+            return ""
+        folders = PurePosixPath(unquote(urlsplit(self.source.proposal.url).path)).parts[:-1]
+        named = [GIVEN_SPLITS[one.lower()] for one in folders if one.lower() in GIVEN_SPLITS]
+        return named[-1] if named else ""
 
     @property
     def order(self) -> tuple[int, int, str, str, str]:

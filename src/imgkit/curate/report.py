@@ -58,6 +58,7 @@ class Galleries:
         self.removed: dict[str, list[Case]] = {}
         self.moved: list[Case] = []
         self.groups: list[CopyGroup] = []
+        self.leaks: list[CopyGroup] = []
         self.typical: dict[str, list[Key]] = {}
         self.doubtful: dict[str, list[Key]] = {}
 
@@ -66,7 +67,7 @@ class Galleries:
         keys: dict[Key, None] = {}
         for cases in (*self.suspects.values(), *self.removed.values(), self.moved):
             keys |= dict.fromkeys((case.label, case.image_id) for case in cases)
-        for group in self.groups:
+        for group in (*self.groups, *self.leaks):
             keys |= dict.fromkeys(group.members[:SHOWN_IN_GROUP])
             keys |= dict.fromkeys(group.kept)
         for chosen in (*self.typical.values(), *self.doubtful.values()):
@@ -90,6 +91,7 @@ def choose(report: CurateReport, pictures: Sequence[Picture], scores: Mapping[Ke
     chosen.removed = {reason: cases[:SHOWN_REMOVED] for reason, cases in sorted(removed.items())}
     chosen.moved = list(report.moved[:SHOWN_SUSPECTS])
     chosen.groups = list(report.copies[:SHOWN_GROUPS])
+    chosen.leaks = list(report.leaks[:SHOWN_GROUPS])
     out = {(one.label, one.image_id) for one in (*report.removed, *report.suspects) if not one.kept}
     kept: dict[str, list[Key]] = defaultdict(list)
     for picture in pictures:
@@ -129,6 +131,7 @@ def render(
         galleries=galleries,
         thumbnails=thumbnails,
         sources={key: _web_address(picture) for key, picture in pictures.items()},
+        given={key: picture.given_split for key, picture in pictures.items()},
         totals=report.totals,
         reasons=_reason_table(report),
         suspects_of=Counter(case.reason for case in report.suspects),

@@ -20,8 +20,9 @@ logger = logging.getLogger(__name__)
 RECORD: Final = ".view.json"  # written last: a folder without it is not finished, or not ours
 VERDICTS: Final = ".verdicts.json.gz"
 OWN_FILES: Final = frozenset(
-    {RECORD, VERDICTS, "metadata.csv", "report.html", "report.json", "ATTRIBUTION.md", "croissant.json"}
+    {RECORD, VERDICTS, "metadata.csv", "report.html", "report.json", "ATTRIBUTION.md", "DATACARD.md", "croissant.json"}
 )
+TRASH: Final = ".curated-trash-"  # in front of a process id: a set that nothing leads back to any more
 FORMAT: Final = 1
 
 
@@ -74,9 +75,12 @@ def recover(folder: DataFolder) -> None:
     """Finish or roll back what a killed curate left behind; does nothing otherwise."""
     if folder.curated_aside.exists():  # killed during an undo
         folder.curated_aside.rename(folder.curated_previous if folder.curated.exists() else folder.curated)
+    trash = sorted(folder.root.glob(f"{TRASH}*"))
+    if trash and not folder.curated_previous.exists() and folder.curated.exists():  # before the present set moved
+        trash.pop().rename(folder.curated_previous)
     if (folder.curated_next / RECORD).exists() and not folder.curated.exists() and folder.curated_previous.exists():
         folder.curated_next.rename(folder.curated)  # killed between the two renames of a swap
-    for leftover in [folder.curated_next, *folder.root.glob(".curated-trash-*")]:
+    for leftover in [folder.curated_next, *trash]:
         if leftover.exists():
             shutil.rmtree(leftover)
 
@@ -120,13 +124,14 @@ def swap_in(folder: DataFolder) -> None:
     """Put the next set in the place of the present one, which becomes the previous one."""
     try:
         if folder.curated.exists():
-            _discard(folder.curated_previous)
+            if folder.curated_previous.exists():
+                folder.curated_previous.rename(folder.root / f"{TRASH}{os.getpid()}")
             folder.curated.rename(folder.curated_previous)
         folder.curated_next.rename(folder.curated)
         sync_folder(folder.root)
     except OSError as error:
         raise resource_error(error, folder.curated) from error
-    recover(folder)
+    recover(folder)  # empties the trash
 
 
 def swap_back(folder: DataFolder) -> bool:
@@ -170,11 +175,3 @@ def _record(view: View) -> str:
     placed = {name: [each.label, each.image_id, each.sha256] for name, each in sorted(view.placed.items())}
     fields = {"format": FORMAT, "id": view.id, "digest": view.digest, "placed": placed}
     return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-
-
-def _discard(path: Path) -> None:
-    """Remove a folder so that a kill in between leaves a name that ``recover`` knows."""
-    if path.exists():
-        trash = path.with_name(f".curated-trash-{os.getpid()}")
-        path.rename(trash)
-        shutil.rmtree(trash)

@@ -3,7 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgkit.curate.checks import conflict, exact, label, near, not_photo, offtopic, quality, readable, text
+from imgkit.curate.checks import (
+    conflict,
+    exact,
+    label,
+    leak,
+    near,
+    not_photo,
+    offtopic,
+    placeholder,
+    quality,
+    readable,
+    text,
+)
 from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
 
@@ -26,6 +38,8 @@ CHECKS: dict[str, Check] = {
     readable.NAME: Check(readable.run, readable.VERSION),
     exact.NAME: Check(exact.run, exact.VERSION),
     near.NAME: Check(near.run, near.VERSION),
+    leak.NAME: Check(leak.run, leak.VERSION),
+    placeholder.NAME: Check(placeholder.run, placeholder.VERSION),
     conflict.NAME: Check(conflict.run, conflict.VERSION),
     quality.NAME: Check(quality.run, quality.VERSION),
     not_photo.NAME: Check(not_photo.run, not_photo.VERSION, needs_model=True),
