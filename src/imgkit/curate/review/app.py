@@ -164,7 +164,7 @@ class Page:
         listing = self._session.desk.listing
         wanted = request.query_params.get("of", "").split(",")[:_MOST_ITEMS_AT_ONCE]
         keys = [key for one in wanted if (key := listing.key_of(one)) is not None]
-        return JSONResponse({"items": [facts(listing, key) for key in keys]})
+        return JSONResponse({"items": await self._read(facts, listing, keys)})
 
     async def thumb(self, request: Request) -> Response:
         """A thumbnail."""
@@ -182,7 +182,7 @@ class Page:
         return await self._picture(request, self._session.prints.zoom, "image/jpeg")
 
     async def _picture(self, request: Request, make: Callable[..., bytes | None], kind: str) -> Response:
-        picture = self._session.desk.listing.by_id.get(request.path_params["image_id"])
+        picture = await self._read(self._session.desk.listing.picture, request.path_params["image_id"])
         data = await self._read(make, picture) if picture else None
         if data is None:
             return PlainTextResponse("no such picture", 404)

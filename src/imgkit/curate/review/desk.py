@@ -277,9 +277,9 @@ class Desk:
             self._catch_up()
             marks = self._ledger.marks()
             undecided = [
-                picture.key
-                for picture, inside in zip(self.listing.pictures, self.listing.in_set, strict=True)
-                if inside and not marks.get(picture.key, Mark()).action
+                key
+                for key, inside in zip(self.listing.row, self.listing.in_set, strict=True)
+                if inside and not marks.get(key, Mark()).action
             ]
             if not undecided:
                 raise UsageError("a person has decided about every picture of the set: there is nothing to estimate.")

@@ -1,34 +1,38 @@
 """Say all that is known about one picture: findings, measures, where it came from."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from imgkit.curate.review.listing import Key, Listing
-from imgkit.manifest import Query
+from imgkit.curate.review.listing import UNJUDGED, Key, Listing
+from imgkit.manifest import Candidate, Query
+from imgkit.manifest.overview import Detail
 
 
-def facts(listing: Listing, key: Key) -> dict[str, object]:
-    """Return what is known about an item as values that JSON can hold."""
-    picture = listing.pictures[listing.row[key]]
-    judgement = listing.judgements[listing.row[key]]
+def facts(listing: Listing, keys: Sequence[Key]) -> list[dict[str, object]]:
+    """Return what is known about some items as values that JSON can hold; those that have gone are left out."""
+    return [_facts(listing, key, known) for key, known in listing.details(keys).items()]
+
+
+def _facts(listing: Listing, key: Key, known: Detail) -> dict[str, object]:
+    judgement = known.judgement or UNJUDGED
     return {
         "item": f"{listing.labels.index(key[0])}.{key[1]}",
         "detail": judgement.detail,
         "group": judgement.group,
         "findings": [
             {"check": one.check, "score": one.score, "threshold": one.threshold, "detail": one.detail}
-            for one in listing.findings.get(key, ())
+            for one in known.findings
         ],
-        "width": picture.width,
-        "height": picture.height,
-        "bytes": picture.bytes,
-        "sha256": picture.sha256,
-        "source": source_of(listing, key),
+        "width": known.image.width,
+        "height": known.image.height,
+        "bytes": known.image.bytes,
+        "sha256": known.image.sha256,
+        "source": _source(listing, known.source),
     }
 
 
-def source_of(listing: Listing, key: Key) -> dict[str, object] | None:
-    """Return where the item came from, None where nobody knows."""
-    candidate = listing.pictures[listing.row[key]].source
+def _source(listing: Listing, candidate: Candidate | None) -> dict[str, object] | None:
+    """Return where an item came from, None where nobody knows."""
     if candidate is None:
         return None
     query: Query | None = listing.queries.get(candidate.query_id)

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
 
 from imgkit.curate.grouping import groups_of
-from imgkit.curate.pictures import Picture, gather
+from imgkit.curate.pictures import Picture
+from imgkit.errors import UsageError
 from imgkit.manifest import Finding, Judgement, Manifest
+from imgkit.manifest.overview import Detail, details, findings_about_others, lines
 from imgkit.reasons import REASONS
 
 Key = tuple[str, str]
@@ -16,33 +17,36 @@ InSet = Callable[[Judgement], bool]
 """Whether a picture that nobody decided about is in the curated set, by the machine's verdict and the policy."""
 
 UNJUDGED: Final = Judgement(label="", image_id="", verdict="keep")
+COLUMNS: Final = ("label", "provider", "width", "height", "bytes", "check", "reason", "score", "suggested")
 _ID_DIGITS: Final = 20
 _SHOWN_REASONS: Final = ("bad.", "dup.", "user.", "img.")
 
 
 class Listing:
-    """A snapshot: pictures in order, what the machine said about each, and the labels there are.
+    """A snapshot: the pictures in order, what the machine said about each, and the labels there are.
 
-    ``revision`` names the snapshot; it is another one when pictures or verdicts have changed.
+    It holds what the page works on, some hundred bytes for each picture; the rest is asked of the manifest for the few
+    that are looked at. ``revision`` names the snapshot; it is another one when pictures or verdicts have changed.
+
+    Raises:
+        UsageError: there is no picture.
     """
 
     def __init__(self, manifest: Manifest, in_set: InSet) -> None:
-        self.pictures: list[Picture] = gather(manifest)
-        self.judgements: list[Judgement] = []
-        judged = manifest.judgements()
-        self.judgements = [judged.get(picture.key, UNJUDGED) for picture in self.pictures]
-        self.in_set = [in_set(judgement) for judgement in self.judgements]
-        self.row = {picture.key: n for n, picture in enumerate(self.pictures)}
-        self.by_id = {picture.image_id: picture for picture in self.pictures}
-        self.findings: dict[Key, list[Finding]] = defaultdict(list)
-        for finding in manifest.findings():
-            self.findings[finding.label, finding.image_id].append(finding)
+        self._manifest = manifest
+        self.row: dict[Key, int] = {}
+        self.in_set: list[bool] = []
         self.labels: list[str] = []
         self.names: list[str] = []
         self.add_labels(manifest.labels())
         self.queries = manifest.queries()
-        self.columns = json.dumps(self._columns(), ensure_ascii=False, separators=(",", ":")).encode()
+        self.columns = json.dumps(self._columns(in_set), ensure_ascii=False, separators=(",", ":")).encode()
         self.revision = hashlib.sha256(self.columns).hexdigest()[:16]
+        if not self.row:
+            raise UsageError(
+                f"no pictures to curate in {manifest.folder.root}. Nothing was changed. "
+                f"Run first: imgkit harvest queries.csv --data {manifest.folder.root}"
+            )
 
     def add_labels(self, known: dict[str, str]) -> None:
         """Append labels that came since; the number of a label never changes."""
@@ -59,45 +63,77 @@ class Listing:
         key = (self.labels[int(number)], image_id)
         return key if key in self.row else None
 
-    def _columns(self) -> dict[str, object]:
-        label_number = {slug: n for n, slug in enumerate(self.labels)}
-        checks = _numbering([one.check for one in self.judgements])
-        reasons = _numbering([one.reason for one in self.judgements])
+    def details(self, keys: Sequence[Key]) -> dict[Key, Detail]:
+        """Return all that is known about some items; those that have gone since are left out."""
+        return details(self._manifest, keys)
+
+    def picture(self, image_id: str) -> Picture | None:
+        """Return the picture with this id under any of its labels, None if there is none."""
+        keys = [key for label in self.labels if (key := (label, image_id)) in self.row][-1:]
+        for key, known in self.details(keys).items():
+            return Picture(
+                label=key[0],
+                image_id=image_id,
+                path=self._manifest.folder.harvested_file(*key),
+                file_sha256=known.item.file_sha256,
+                sha256=known.image.sha256,
+                width=known.image.width,
+                height=known.image.height,
+                bytes=known.image.bytes,
+                label_now=key[0],
+            )
+        return None
+
+    def _columns(self, in_set: InSet) -> dict[str, object]:
+        labels = {slug: slug for slug in self.labels}  # one text for each, not one for each picture
+        numbers = {slug: n for n, slug in enumerate(self.labels)}
+        checks, reasons, providers = _Numbers(), _Numbers(), _Numbers()
+        columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
+        verdicts: list[str] = []
+        for line in lines(self._manifest):
+            judged = line.judgement or UNJUDGED
+            self.row[labels[line.label], line.image_id] = len(self.row)
+            self.in_set.append(in_set(judged))
+            verdicts.append(judged.verdict[0] if line.judgement else "-")
+            values = (
+                numbers[line.label],
+                providers[line.provider],
+                line.width,
+                line.height,
+                line.bytes,
+                checks[judged.check],
+                reasons[judged.reason],
+                round(judged.score, 4),
+                numbers.get(judged.suggested, -1),
+            )
+            for column, value in zip(columns.values(), values, strict=True):
+                column.append(value)
         groups = self._copy_groups()
-        providers = _numbering([one.provider for one in self.pictures])
         return {
-            "rows": len(self.pictures),
+            "rows": len(self.row),
             "checks": list(checks),
             "reasons": list(reasons),
             "groups": len(set(groups.values())),
             "providers": list(providers),
-            "words": {
-                code: text for code, text in REASONS.items() if code.startswith(("bad.", "dup.", "user.", "img."))
-            },
-            "id": "".join(one.image_id.ljust(_ID_DIGITS)[:_ID_DIGITS] for one in self.pictures),
-            "label": [label_number[one.label] for one in self.pictures],
-            "provider": [providers[one.provider] for one in self.pictures],
-            "width": [one.width for one in self.pictures],
-            "height": [one.height for one in self.pictures],
-            "bytes": [one.bytes for one in self.pictures],
-            "verdict": "".join(one.verdict[0] if one is not UNJUDGED else "-" for one in self.judgements),
+            "words": {code: text for code, text in REASONS.items() if code.startswith(_SHOWN_REASONS)},
+            "id": "".join(image_id.ljust(_ID_DIGITS)[:_ID_DIGITS] for _, image_id in self.row),
+            **columns,
+            "verdict": "".join(verdicts),
             "in_set": "".join("1" if inside else "0" for inside in self.in_set),
-            "check": [checks[one.check] for one in self.judgements],
-            "reason": [reasons[one.reason] for one in self.judgements],
-            "score": [round(one.score, 4) for one in self.judgements],
-            "suggested": [label_number.get(one.suggested, -1) for one in self.judgements],
-            "group": [groups.get(row, -1) for row in range(len(self.pictures))],
+            "group": [groups.get(row, -1) for row in range(len(self.row))],
         }
 
     def _copy_groups(self) -> dict[int, int]:
         """Return the number of the group of copies for each row in one: what findings call a copy or a conflict."""
         links = []
-        for key, findings in self.findings.items():
-            for finding in findings:
-                links += [(key, other) for other in _named_copies(finding)]
-        rows = [(self.row[one], self.row[other]) for one, other in links if one in self.row and other in self.row]
-        groups = groups_of(len(self.pictures), rows)
-        return {row: number for number, members in enumerate(groups) for row in members}
+        for finding in findings_about_others(self._manifest):
+            key = (finding.label, finding.image_id)
+            links += [(key, other) for other in _named_copies(finding)]
+        linked = [(self.row[one], self.row[other]) for one, other in links if one in self.row and other in self.row]
+        places = sorted({row for link in linked for row in link})
+        place_of = {row: place for place, row in enumerate(places)}
+        groups = groups_of(len(places), [(place_of[one], place_of[other]) for one, other in linked])
+        return {places[place]: number for number, members in enumerate(groups) for place in members}
 
 
 def _named_copies(finding: Finding) -> list[Key]:
@@ -109,6 +145,9 @@ def _named_copies(finding: Finding) -> list[Key]:
     return [(str(one[0]), str(one[1])) for one in named if isinstance(one, list) and len(one) == 2]
 
 
-def _numbering(values: Sequence[str]) -> dict[str, int]:
-    """Return a number for each different value, in order of first appearance."""
-    return {value: n for n, value in enumerate(dict.fromkeys(values))}
+class _Numbers(dict[str, int]):
+    """A number for each different value, in order of first appearance."""
+
+    def __missing__(self, value: str) -> int:
+        self[value] = len(self)
+        return self[value]

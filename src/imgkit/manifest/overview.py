@@ -1,0 +1,122 @@
+"""Every picture of a manifest in one line each, and all that is known about a few: what a page of pictures needs."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from imgkit.manifest import rows
+from imgkit.manifest.nouns import Candidate, Finding, Image, Item, Judgement
+from imgkit.manifest.store import ROWS_AT_A_TIME, Manifest
+
+Key = tuple[str, str]
+"""Label and image id."""
+
+_EARLIEST: Final = "state<>'kept', label, round, rank, provider, id"
+
+_LINES: Final = f"""
+SELECT item.label, item.image_id, image.width, image.height, image.bytes, verdict, judgement.reason, check_name, score,
+    judgement.detail, suggested, group_name, coalesce(
+        (SELECT provider FROM candidate WHERE candidate.image_id = item.image_id AND candidate.label = item.label
+            ORDER BY {_EARLIEST} LIMIT 1),
+        (SELECT provider FROM candidate WHERE candidate.image_id = item.image_id ORDER BY {_EARLIEST} LIMIT 1),
+        '') AS brought_by
+FROM item JOIN image ON image.id = item.image_id
+    LEFT JOIN judgement ON judgement.label = item.label AND judgement.image_id = item.image_id
+WHERE (item.label, item.image_id) > (?, ?) ORDER BY item.label, item.image_id LIMIT {ROWS_AT_A_TIME}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """An item: its original's size, the provider that brought it ("" unknown), the verdict (None: not judged yet)."""
+
+    label: str
+    image_id: str
+    width: int
+    height: int
+    bytes: int
+    provider: str
+    judgement: Judgement | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detail:
+    """All that is known about an item; ``findings`` are the worst first within each check."""
+
+    item: Item
+    image: Image
+    judgement: Judgement | None
+    findings: tuple[Finding, ...]
+    source: Candidate | None
+
+
+def lines(manifest: Manifest) -> Iterator[Line]:
+    """Yield every item by (label, image id), a few thousand in memory at a time."""
+    last: Key = ("", "")
+    while found := manifest.connection.read(_LINES, last):
+        for row in found:
+            yield Line(
+                label=row["label"],
+                image_id=row["image_id"],
+                width=row["width"],
+                height=row["height"],
+                bytes=row["bytes"],
+                provider=row["brought_by"],
+                judgement=rows.judgement_from(row) if row["verdict"] else None,
+            )
+        last = (found[-1]["label"], found[-1]["image_id"])
+
+
+def details(manifest: Manifest, keys: Sequence[Key]) -> dict[Key, Detail]:
+    """Return what is known about some hundred items at most, in their order; those that are not there are left out."""
+    if not keys:
+        return {}
+    ids = [image_id for _, image_id in keys]
+    items = {_key(row): rows.item_from(row) for row in _of_items(manifest, "item", keys)}
+    images = {row["id"]: rows.image_from(row) for row in _of_images(manifest, "image WHERE id", ids)}
+    judged = {_key(row): rows.judgement_from(row) for row in _of_items(manifest, "judgement", keys)}
+    findings: dict[Key, list[Finding]] = {}
+    for row in _of_items(manifest, "finding", keys, order="ORDER BY check_name, score DESC"):
+        findings.setdefault(_key(row), []).append(rows.finding_from(row))
+    brought: dict[Key, sqlite3.Row] = {}  # under its own label, and under "" for all labels
+    for row in _of_images(manifest, "candidate WHERE image_id", ids, order=f"ORDER BY {_EARLIEST}"):
+        brought.setdefault(_key(row), row)
+        brought.setdefault(("", row["image_id"]), row)
+    found = {}
+    for key in keys:
+        if key in items and key[1] in images:
+            source = brought.get(key) or brought.get(("", key[1]))
+            found[key] = Detail(
+                item=items[key],
+                image=images[key[1]],
+                judgement=judged.get(key),
+                findings=tuple(findings.get(key, ())),
+                source=rows.candidate_from(source) if source else None,
+            )
+    return found
+
+
+def _of_items(manifest: Manifest, table: str, keys: Sequence[Key], *, order: str = "") -> list[sqlite3.Row]:
+    wanted = ",".join(["(?,?)"] * len(keys))
+    values = tuple(part for key in keys for part in key)
+    sql = f"SELECT * FROM {table} WHERE (label, image_id) IN (VALUES {wanted}) {order}"
+    return manifest.connection.read(sql, values)
+
+
+def _of_images(manifest: Manifest, column: str, ids: Sequence[str], *, order: str = "") -> list[sqlite3.Row]:
+    wanted = ",".join("?" * len(ids))
+    return manifest.connection.read(f"SELECT * FROM {column} IN ({wanted}) {order}", tuple(ids))
+
+
+def _key(row: sqlite3.Row) -> Key:
+    return (row["label"], row["image_id"])
+
+
+def findings_about_others(manifest: Manifest) -> Iterator[Finding]:
+    """Yield the findings that name other items (copies, conflicts), in the order of their keys."""
+    for row in manifest.connection.read(
+        "SELECT * FROM finding WHERE detail LIKE '%\"copy_of\"%' OR detail LIKE '%\"others\"%' "
+        "ORDER BY label, image_id, check_name"
+    ):
+        yield rows.finding_from(row)
