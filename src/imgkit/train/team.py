@@ -134,6 +134,15 @@ class Team:
                     raise LostError("no answer")
             time.sleep(POLL_SECONDS)
 
+    @contextlib.contextmanager
+    def apart(self) -> Iterator[None]:
+        """Let this process work inside the block as if it were alone, while the others wait."""
+        size, self.size = self.size, 1
+        try:
+            yield
+        finally:
+            self.size = size
+
     def leave(self) -> None:
         """End the team; the leader goes on alone."""
         if self.size == 1 or self._lost:
