@@ -14,11 +14,11 @@ from imgkit.curate.faults import faults_of
 from imgkit.curate.fingerprints import LOOK_AT_PX, Fingerprints
 from imgkit.curate.grouping import groups_of
 from imgkit.curate.hamming import Pairs, pairs_between, pairs_within
+from imgkit.curate.neighbours import nearest
 from imgkit.curate.pictures import Picture
 from imgkit.progress import Progress
 from imgkit.vision.decode import GREY_TAIL_SHARE, UnreadablePictureError, open_picture
 from imgkit.vision.phash import ORIENTATIONS
-from imgkit.vision.probe import unit_rows
 
 COPY_FROM: Final = 0.6  # agreement of blocks; copies made by 13 transforms reach 0.65, unlike pictures 0.5
 KIN_FROM: Final = 0.4  # the same moment or the same scene: kept, but in one split and one fold
@@ -27,7 +27,6 @@ TURN_FROM: Final = 0.7  # cosine from which angles are tried too
 NEIGHBOURS: Final = 8  # of each picture that are compared pixel by pixel
 ANGLED_HASHES_UP_TO: Final = 200_000  # pictures; above it mirrored and turned copies are found by features only
 VERSION: Final = 1  # of the alignment; another version is measured afresh
-_ROWS: Final = 1024  # of the matrix of cosines at a time
 
 Floats = npt.NDArray[np.float32]
 
@@ -113,9 +112,9 @@ def best_of(
 ) -> int:
     """Return the member of a group to keep; the same group gives the same member whatever its order.
 
-    In this order: nothing missing, nor dark, bright, blurred or tiny · not a crop of another · in colour · without frame
-    or caption bar · the larger, unless it is only blown up · the less burnt out · the less compressed · the earlier in
-    the harvest · the name. The first keeps a picture in the set of which the largest copy is a suspect.
+    In this order: nothing missing, nor dark, bright, blurred or tiny · not a crop of another · in colour · without
+    frame or caption bar · the larger, unless it is only blown up · the less burnt out · the less compressed · the
+    earlier in the harvest · the name. The first keeps a picture in the set of which the largest copy is a suspect.
     """
     crops = _crops(group, pairs, fingerprints)
     most_colours = max(float(fingerprints["colours"][one]) for one in group)
@@ -220,18 +219,13 @@ def near_features(features: Floats) -> list[tuple[int, int, float]]:
     """Return pairs (i < j) among each other's nearest neighbours with the cosine of their centred features."""
     if len(features) < 2:
         return []
-    unit = unit_rows(features - features.mean(axis=0))
-    found: dict[tuple[int, int], float] = {}
-    count = min(NEIGHBOURS, len(unit) - 1)
-    for start in range(0, len(unit), _ROWS):
-        cosines = unit[start : start + _ROWS] @ unit.T
-        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -1.0
-        near = np.argpartition(cosines, -count, axis=1)[:, -count:]
-        values = np.take_along_axis(cosines, near, axis=1)
-        for row, column in zip(*np.nonzero(values >= COSINE_FROM), strict=True):
-            one, two = sorted((start + int(row), int(near[row, column])))
-            found[(one, two)] = float(values[row, column])
-    return [(one, two, cosine) for (one, two), cosine in sorted(found.items())]
+    near = nearest(features, NEIGHBOURS)
+    rows, columns = np.nonzero(near.cosines >= COSINE_FROM)
+    others = near.indices[rows, columns]
+    first, second = np.minimum(rows, others), np.maximum(rows, others)
+    _, kept = np.unique(first * len(features) + second, return_index=True)
+    cosines = near.cosines[rows, columns][kept]
+    return list(zip(first[kept].tolist(), second[kept].tolist(), cosines.tolist(), strict=True))
 
 
 def _verified(
