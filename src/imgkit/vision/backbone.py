@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 GPU_MODEL: Final = "convnext_tiny.in12k_ft_in1k"
 IMAGENET_CLASSES: Final = 1000
 _KEY_VERSION: Final = 1  # raise it when prepare() or features() change what comes out
+_TEXTURES_VERSION: Final = 1  # raise it when the part that TexturedBackbone adds changes
 _RESAMPLING: Final = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -130,6 +131,44 @@ class Backbone:
         return ((batch.float() - mean) / std).to(DTYPES[self.precision])
 
 
+class TexturedBackbone(Backbone):
+    """A network of stages (``blocks``) whose vectors also say how each stage's maps are spread: what is drawn, rendered
+    or printed differs from a photograph in texture long before the last layer.
+
+    A vector is the plain one of ``plain_dimension`` numbers, then for each stage the mean of each channel and then its
+    standard deviation. They come out of the same pass, so the plain ones cost nothing more.
+
+    Attributes:
+        plain_dimension: length of the part that the plain network gives.
+        plain_key: the ``key`` of the plain network.
+    """
+
+    def __init__(
+        self, loaded: LoadedModel, *, device: torch.device, precision: Precision, weights: str = "auto"
+    ) -> None:
+        self._spreads: list[torch.Tensor] | None = None
+        super().__init__(loaded, device=device, precision=precision, weights=weights)
+        self.plain_dimension, self.plain_key = self.dimension, self.key
+        for stage in self._model.blocks:
+            stage.register_forward_hook(self._note)
+        self._spreads = []
+        self.dimension = self.features(np.zeros((1, *[self.preprocessing.size] * 2, 3), np.uint8)).shape[1]
+        self.key = f"{self.key} textures {_TEXTURES_VERSION}"
+
+    def features(self, pixels: Pixels) -> Floats:
+        """Return the (N, D) features of (N, S, S, 3) prepared pictures."""
+        if self._spreads is None:  # while the plain network is measured
+            return super().features(pixels)
+        self._spreads.clear()
+        plain = super().features(pixels)
+        return np.concatenate([plain, *(spread.cpu().numpy() for spread in self._spreads)], axis=1)
+
+    def _note(self, stage: nn.Module, inputs: object, maps: torch.Tensor) -> None:
+        assert self._spreads is not None
+        values = maps.float().flatten(2)  # (N, C, H * W)
+        self._spreads.append(torch.cat([values.mean(2), values.std(2)], dim=1))
+
+
 def load_backbone(
     name: str | None = None,
     *,
@@ -137,6 +176,7 @@ def load_backbone(
     device: str = "auto",
     precision: Precision | None = None,
     size: int | None = None,
+    textured: bool = False,
     progress: Progress | None = None,
 ) -> Backbone:
     """Load a pretrained backbone.
@@ -148,6 +188,7 @@ def load_backbone(
         device: as for :func:`imgkit.vision.device.choose_device`.
         precision: None chooses the fastest that is accurate on the device.
         size: side in pixels of the pictures that it sees; None is what its weights were trained on.
+        textured: return a ``TexturedBackbone``; only for networks with stages, such as the packaged one.
         progress: is told when another model than the default had to be taken.
 
     Raises:
@@ -161,8 +202,9 @@ def load_backbone(
     else:
         loaded = build_model(name or PACKAGED_MODEL, weights=weights, size=size)
     logger.info("backbone %s from %s on %s", loaded.name, loaded.source, place)
+    kind = TexturedBackbone if textured else Backbone
     try:
-        return Backbone(loaded, device=place, precision=precision or choose_precision(place), weights=weights)
+        return kind(loaded, device=place, precision=precision or choose_precision(place), weights=weights)
     except (AssertionError, RuntimeError) as error:  # layers that the size does not divide into
         if size is None:
             raise

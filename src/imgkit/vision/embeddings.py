@@ -13,7 +13,7 @@ import numpy as np
 from imgkit.engine import Engine
 from imgkit.files import sha256_of
 from imgkit.progress import Progress, Silent
-from imgkit.vision.backbone import Backbone, Floats, Pixels
+from imgkit.vision.backbone import Backbone, Floats, Pixels, TexturedBackbone
 from imgkit.vision.decode import Rejected, UnreadablePictureError, open_picture
 from imgkit.vision.device import cpu_count
 from imgkit.vision.embeddings_afar import compute_afar
@@ -84,6 +84,7 @@ def embed_readable(
     unreadable: dict[int, UnreadablePictureError] = {}
     contents = list(keys) if keys is not None else _hash_files(paths, unreadable)
     store = _store(cache, backbone, view) if cache else None
+    plain_store = _plain_store(cache, backbone, view) if cache else None
     known = store.read(contents) if store else {}
     places: dict[str, list[int]] = {}  # of each content that has to be computed: copies are computed once
     for index, content in enumerate(contents):
@@ -109,9 +110,11 @@ def embed_readable(
                 unsaved.append(content)
         if len(unsaved) >= _SAVE_EVERY:
             store = _save(store, unsaved, features, places)
+            plain_store = _save(plain_store, unsaved, features, places)
             unsaved = []
         progress.advance(len(computed))
     _save(store, unsaved, features, places)
+    _save(plain_store, unsaved, features, places)
     return Embedded(features, dict(sorted(unreadable.items())))
 
 
@@ -122,6 +125,13 @@ def count_missing(keys: Sequence[str], backbone: Backbone, *, cache: Path, view:
 
 def _store(cache: Path, backbone: Backbone, view: View) -> FeatureStore:
     return FeatureStore(cache, key=f"{backbone.key} {view}", dimension=backbone.dimension)
+
+
+def _plain_store(cache: Path, backbone: Backbone, view: View) -> FeatureStore | None:
+    """Return where others look for the plain part of the vectors, None where they are nothing more than that."""
+    if not isinstance(backbone, TexturedBackbone):
+        return None
+    return FeatureStore(cache, key=f"{backbone.plain_key} {view}", dimension=backbone.plain_dimension)
 
 
 def _compute(
@@ -176,7 +186,7 @@ def _save(
     if store is None or not contents:
         return store
     try:
-        store.append(contents, features[[places[content][0] for content in contents]])
+        store.append(contents, features[[places[content][0] for content in contents], : store.dimension])
     except OSError as error:
         logger.warning("cannot write the cache %s (%s); going on without it", store.folder, error.strerror or error)
         return None
