@@ -94,6 +94,20 @@ def review(setting: Setting) -> Iterator[Figure]:
     server.join()
 
 
+def pictures(setting: Setting) -> Iterator[Figure]:
+    """Gather the pictures as curate does at its start, without their files."""
+    from imgkit.curate.pictures import gather
+
+    count = setting.of(PICTURES)
+    data = filled(setting.folder / f"manifest-{count}", count, setting.of(DECIDED))
+    started = time.monotonic()
+    with Manifest.open_existing(data) as known:
+        assert len(gather(known)) == count
+    title = f"curate's list of {count:,} pictures"
+    yield Figure(what=title, value=time.monotonic() - started, unit="s")
+    yield Figure(what=f"{title}, peak memory", value=peak_mib(), unit="MiB")
+
+
 class Page:
     """A browser's connection to the page."""
 

@@ -1,6 +1,6 @@
 """The pictures to judge: each item of the manifest with its file, its original and where it came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -98,7 +98,7 @@ def gather(manifest: Manifest) -> list[Picture]:
             f"no pictures to curate in {manifest.folder.root}. Nothing was changed. "
             f"Run first: imgkit harvest queries.csv --data {manifest.folder.root}"
         )
-    images, decided, sources = manifest.images(), manifest.current_decisions(), _sources(manifest.candidates())
+    images, decided, sources = manifest.images(), manifest.current_decisions(), _sources(manifest.each_candidate())
     return [
         _picture(item, images[item.image_id], decided.get((item.label, item.image_id)), sources, manifest)
         for item in items
@@ -125,11 +125,16 @@ def _picture(
     )
 
 
-def _sources(candidates: Sequence[Candidate]) -> dict[Key, Candidate]:
+def _sources(candidates: Iterable[Candidate]) -> dict[Key, Candidate]:
     """Return the candidate that brought each picture: the one kept for its label, else the first of any label."""
     found: dict[Key, Candidate] = {}
-    for one in sorted(candidates, key=lambda each: each.state != "kept"):
-        if one.image_id:
-            found.setdefault((one.label, one.image_id), one)
-            found.setdefault(("", one.image_id), one)
+    for one in candidates:
+        for label in (one.label, "") if one.image_id else ():
+            known = found.get((label, one.image_id or ""))
+            if known is None or _earliness(one) < _earliness(known):
+                found[label, one.image_id or ""] = one
     return found
+
+
+def _earliness(one: Candidate) -> tuple[bool, str, int, int, str, int]:
+    return (one.state != "kept", one.label, one.round, one.proposal.rank, one.provider, one.id)
