@@ -1,5 +1,6 @@
 """What every test may rely on: no network beyond loopback, a manifest to fill, real photographs when they are there."""
 
+import importlib.util
 import ipaddress
 import os
 import socket
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clusters import Machines
 from imgkit.manifest import Manifest
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
@@ -59,3 +61,13 @@ def chromium():
     if not path.exists():
         pytest.skip("no Chromium at /usr/bin/chromium; install it with: apt-get install chromium")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def machines():
+    """A Ray cluster on this machine: a head without processors, and two nodes of two."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed; install it with the extra: ray")
+    made = Machines(2)
+    yield made
+    made.stop()

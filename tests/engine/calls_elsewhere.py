@@ -74,3 +74,28 @@ def count_calls(state, number):
 def slow_double(number):
     time.sleep(0.2)
     return 2 * number
+
+
+def process_id_after_a_moment(_):
+    time.sleep(0.1)
+    return os.getpid()
+
+
+class Notebook:
+    def __init__(self, engine):
+        self.engine, self.pages = engine, []
+
+
+def make_notebook(engine):
+    return Notebook(engine)
+
+
+def note(notebook, number):
+    """Let the engine of the machine do the work, and keep its answer."""
+    page = (number, notebook.engine.submit(double, number).result())
+    notebook.pages.append(page)
+    return os.getpid(), [*notebook.pages[:-1], page]
+
+
+def tear(notebook, page):
+    raise ValueError(f"torn: {page}")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from imgkit.harvest.plan import Plan
     from imgkit.harvest.report import HarvestReport
 
+from imgkit.cli.engine import ADDRESS_DEFAULT, ADDRESS_HELP, ENGINE_HELP
 from imgkit.harvest.config import HarvestConfig
 
 DEFAULTS = HarvestConfig()
@@ -52,6 +53,8 @@ def harvest(
         str, typer.Option(envvar="IMGKIT_CONTACT", help="E-mail address or page for the owners of hosts, said to them.")
     ] = "",
     retry: Annotated[bool, typer.Option(help="Try again what failed for good in earlier runs.")] = False,
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "local",
+    ray_address: Annotated[str, typer.Option(help=ADDRESS_HELP, show_default=ADDRESS_DEFAULT)] = "",
     dry_run: Annotated[bool, typer.Option(help="Show the plan, its cost in calls and the keys; ask nobody.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and the log.")] = False,
@@ -92,9 +95,12 @@ def harvest(
 
             show_plan(make_plan(file.queries, config, os.environ), as_json=as_json)
             return
+        from imgkit.engine import chosen
+        from imgkit.harvest.collect import DECODE_BYTES, DECODE_SECONDS
         from imgkit.harvest.collect import harvest as run
 
-        report = run(file.queries, config, environ=os.environ, progress=progress, retry=retry)
+        with chosen(engine, ray_address=ray_address, timeout_s=DECODE_SECONDS, memory_bytes=DECODE_BYTES) as machines:
+            report = run(file.queries, config, environ=os.environ, progress=progress, retry=retry, engine=machines)
     show_report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 

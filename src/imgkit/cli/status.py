@@ -8,6 +8,9 @@ import typer
 
 def status(
     data: Annotated[Path, typer.Option(envvar="IMGKIT_DATA", help="The data folder.")] = Path("data"),
+    digest: Annotated[
+        bool, typer.Option("--digest", help="Print only a hash over what the manifest says, to compare two folders.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and the log.")] = False,
 ) -> None:
@@ -17,6 +20,12 @@ def status(
     from imgkit.manifest.summary import summarise
 
     with console.command("status", debug=debug), Manifest.open_existing(data) as manifest:
+        if digest:
+            from imgkit.manifest.digest import digest as digest_of
+
+            text = digest_of(manifest)
+            console.print_json({"digest": text}) if as_json else console.out.print(text, markup=False)
+            return
         summary = summarise(manifest)
         if as_json:
             console.print_json(summary.as_json())

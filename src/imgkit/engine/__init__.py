@@ -4,6 +4,8 @@
         for number, outcome in engine.map(fingerprint, chunks):
             ...  # outcome is what fingerprint(chunks[number]) returned, or a WorkerFailure
 
+``ClusterEngine`` is the same over the machines of a Ray cluster.
+
 A function that is to run elsewhere is importable by name, takes and returns what pickle can carry, and never touches
 the manifest: only the process that drives the engine writes.
 """
@@ -12,12 +14,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from imgkit.engine.cluster import ClusterEngine
 from imgkit.engine.inline import InlineEngine
 from imgkit.engine.local import LocalEngine
 from imgkit.engine.protocol import Engine, WorkerFailure
 from imgkit.errors import UsageError
 
-__all__ = ["ENGINES", "Engine", "InlineEngine", "LocalEngine", "WorkerFailure", "chosen", "make_engine"]
+__all__ = [
+    "ENGINES",
+    "ClusterEngine",
+    "Engine",
+    "InlineEngine",
+    "LocalEngine",
+    "WorkerFailure",
+    "chosen",
+    "make_engine",
+]
 
 
 ENGINES: Final = ("local", "ray")
@@ -40,8 +52,6 @@ def chosen(
             raise UsageError("--ray-address belongs to --engine ray. Nothing was changed. Add --engine ray.")
         yield None
         return
-    from imgkit.engine.cluster import ClusterEngine
-
     with ClusterEngine(ray_address, timeout_s=timeout_s, memory_bytes=memory_bytes) as engine:
         yield engine
 

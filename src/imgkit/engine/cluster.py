@@ -16,9 +16,8 @@ from typing import Any, Final, Self, TypeVar
 import imgkit
 from imgkit.engine.dispatch import AHEAD, Call, Dispatch, Post
 from imgkit.engine.nodes import Node, Nodes, Station
-from imgkit.engine.protocol import WorkerFailure
+from imgkit.engine.protocol import Limits, WorkerFailure
 from imgkit.engine.session import joined
-from imgkit.engine.station import Limits
 from imgkit.engine.window import windowed
 from imgkit.errors import ResourceError
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-from imgkit.engine import station as stations
-from imgkit.engine.station import Limits
+from imgkit.engine.protocol import Limits
 
 TRIES: Final = 3
 """Stations that are begun on one machine; when the last of them has ended, the machine is left alone."""
@@ -73,10 +72,12 @@ class Nodes:
         """Begin a station there, unless that failed too often. It is ready when it answers."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+        from imgkit.engine import station
+
         if self._tries[node.name] >= TRIES:
             return None
         self._tries[node.name] += 1
-        remote = self._ray.remote(stations.Station).options(
+        remote = self._ray.remote(station.Station).options(
             num_cpus=0 if node.gpus else node.slots,
             num_gpus=node.gpus,
             max_concurrency=1000,

@@ -21,6 +21,15 @@ class WorkerFailure:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """As for ``LocalEngine``: seconds and bytes that a call may take, calls after which a process is replaced."""
+
+    timeout_s: float | None = None
+    memory_bytes: int | None = None
+    recycle_after: int = 1000
+
+
 class Engine(Protocol):
     """Where functions run. Nothing else of imgkit knows which engine it is on."""
 

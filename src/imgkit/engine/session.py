@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -12,6 +13,7 @@ from imgkit.errors import ResourceError, UsageError
 
 logger = logging.getLogger(__name__)
 
+CONNECT_S = 5.0
 INSTALL = 'pip install "imgkit-datasets[ray]"'
 
 
@@ -32,6 +34,7 @@ def joined(address: str) -> Iterator[ModuleType]:
             code="ray.missing",
         )
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nobody is told that imgkit ran, nor where
+    os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")  # a head that is gone is waited for in seconds, not minutes
     import ray
 
     if ray.is_initialized():
@@ -43,27 +46,40 @@ def joined(address: str) -> Iterator[ModuleType]:
             "of the cluster, and give the address that `ray start --head` printed, such as 10.0.0.1:6379.",
             code="ray.address",
         )
+    place = address or os.environ.get("RAY_ADDRESS") or "auto"
     with _own_signals():
         try:
-            ray.init(
-                address=address or os.environ.get("RAY_ADDRESS") or "auto",
-                log_to_driver=False,
-                logging_level=logging.CRITICAL,
-            )
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-            where = f"at {address}" if address else "on this machine"
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ResourceError(
-                f"no Ray cluster answers {where} ({reason[:160]}). Nothing was changed. Start one with: ray start "
-                "--head, and name it with --ray-address, or leave --engine away to work on this machine.",
-                code="ray.unreachable",
-            ) from error
+            _require_answer(place)
+            ray.init(address=place, log_to_driver=False, logging_level=logging.CRITICAL)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise _nobody_answers(place, error) from error
     try:
         with _messages_into_log():
             yield ray
     finally:
         with _own_signals():
             ray.shutdown()
+
+
+def _require_answer(place: str) -> None:
+    """Connect once to an address with a port: Ray itself tries again for minutes where nobody listens.
+
+    Raises:
+        OSError: nobody does.
+    """
+    host, colon, port = place.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+
+
+def _nobody_answers(place: str, error: Exception) -> ResourceError:
+    where = "on this machine" if place == "auto" else f"at {place}"
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ResourceError(
+        f"no Ray cluster answers {where} ({reason[:160]}). Nothing was changed. Start one with: ray start --head, and "
+        "name it with --ray-address, or leave --engine away to work on this machine.",
+        code="ray.unreachable",
+    )
 
 
 @contextlib.contextmanager

@@ -5,25 +5,15 @@ import pickle
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any, Final
 
 import imgkit
 from imgkit.engine.local import LocalEngine
-from imgkit.engine.protocol import WorkerFailure
+from imgkit.engine.protocol import Limits, WorkerFailure
 from imgkit.engine.worker import describe
 
 THREADS: Final = 128
 """Calls that a machine can let wait for others at once: addresses that are being fetched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """As for ``LocalEngine``: seconds and bytes that a call may take, calls after which a process is replaced."""
-
-    timeout_s: float | None = None
-    memory_bytes: int | None = None
-    recycle_after: int = 1000
 
 
 class Station:

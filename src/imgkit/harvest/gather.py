@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import imgkit
-from imgkit.engine import Engine
+from imgkit.engine import ClusterEngine, Engine
+from imgkit.harvest.afar import JourneyAfar, Orders
 from imgkit.harvest.books import Books
 from imgkit.harvest.candidates import waiting
 from imgkit.harvest.config import HarvestConfig, agent
@@ -18,7 +19,7 @@ from imgkit.harvest.originals import Originals
 from imgkit.harvest.patience import Patience
 from imgkit.harvest.plan import Search
 from imgkit.harvest.robots import MAX_AGE_S, RobotsBook
-from imgkit.harvest.schedule import Schedule
+from imgkit.harvest.schedule import WORKERS, Schedule
 from imgkit.harvest.screening import Tombstones
 from imgkit.harvest.search import OpenFetch, Refusal, SearchDesk
 from imgkit.harvest.shelves import Shelf
@@ -80,14 +81,7 @@ def gather(
         patience=means.patience,
         open_fetch=means.open_search,
     )
-    journey = Journey(
-        fetcher,
-        means.engine,
-        Originals(manifest.folder),
-        size=config.size,
-        smallest_side=config.smallest_side,
-        removed=tombstones,
-    )
+    journey = _journey(fetcher, Originals(manifest.folder), config, means, tombstones)
     robots = RobotsBook(recall=lambda origin: manifest.robots(origin, max_age_s=MAX_AGE_S), store=manifest.put_robots)
     schedule = Schedule(
         manifest,
@@ -101,6 +95,7 @@ def gather(
         patience=means.patience,
         events=events,
         progress=means.progress,
+        workers=WORKERS * (means.engine.machines if isinstance(means.engine, ClusterEngine) else 1),
     )
     means.progress.start("Harvesting", sum(shelf.target for shelf in shelves) or None)
     with postponed(schedule.stop):
@@ -108,7 +103,7 @@ def gather(
             schedule.run()
         finally:
             desk.close()
-            fetcher.break_off()
+            journey.break_off()
             schedule.close()
             fetcher.close()
     return Gathered(
@@ -118,6 +113,25 @@ def gather(
         nobody_to_ask=schedule.network_down or desk.nobody_to_ask,
         network_down=schedule.network_down,
     )
+
+
+def _journey(
+    fetcher: Fetcher, originals: Originals, config: HarvestConfig, means: Means, removed: Tombstones
+) -> Journey:
+    if not isinstance(means.engine, ClusterEngine):
+        return Journey(
+            fetcher, means.engine, originals, size=config.size, smallest_side=config.smallest_side, removed=removed
+        )
+    orders = Orders(
+        allowed=means.guard.allowed,
+        user_agent=agent(config, imgkit.__version__),
+        limits=fetcher.limits,
+        proxy=config.proxy,
+        size=config.size,
+        smallest_side=config.smallest_side,
+        looks=bool(removed.looks),
+    )
+    return JourneyAfar(fetcher, means.engine, originals, orders=orders, removed=removed)
 
 
 def targets(planned: Sequence[Search], config: HarvestConfig) -> dict[str, int]:

@@ -5,6 +5,7 @@ import os
 import signal
 
 CPUS_OF_A_NODE = 2
+SMALL = {"object_store_memory": 100 * 2**20, "node_ip_address": "127.0.0.1"}
 
 
 class Machines:
@@ -14,10 +15,13 @@ class Machines:
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         from ray.cluster_utils import Cluster
 
-        small = {"object_store_memory": 100 * 2**20, "include_dashboard": False}
         with kept_signals():
-            self.cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-        self.nodes = [self.add() for _ in range(nodes)]
+            self.cluster = Cluster(
+                initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **SMALL}
+            )
+        self.nodes = []
+        for _ in range(nodes):
+            self.add()
 
     @property
     def address(self):
@@ -25,7 +29,9 @@ class Machines:
 
     def add(self):
         with kept_signals():
-            return self.cluster.add_node(num_cpus=CPUS_OF_A_NODE, object_store_memory=100 * 2**20)
+            node = self.cluster.add_node(num_cpus=CPUS_OF_A_NODE, **SMALL)
+        self.nodes.append(node)
+        return node
 
     def lose(self, node):
         self.nodes.remove(node)
