@@ -20,6 +20,7 @@ ERASE_AREA = (0.02, 0.2)
 GREY = (0.299, 0.587, 0.114)  # luma of ITU-R BT.601
 COLOUR_OPS = ("brightness", "contrast", "saturation")
 GEOMETRY_OPS = ("identity", "rotate", "shear x", "shear y")
+AT_ONCE_ON_CPU = 8  # pictures; more leave the caches, and their memory is fetched from the system anew each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,11 +78,16 @@ def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, dice: Dic
     picked = {name: (chosen == number) * strength for number, name in enumerate(operations)}
     maps = crop_maps(sizes.cpu(), augmentation, picked, dice).to(pixels.device)
     grid = F.affine_grid(maps, [count, 3, augmentation.size, augmentation.size], align_corners=False)
-    images = F.grid_sample(
-        pixels.float().div_(255), grid, mode="bilinear", padding_mode="reflection", align_corners=False
-    )
-    images = _colour(images, picked)
+    step = AT_ONCE_ON_CPU if pixels.device.type == "cpu" else max(1, count)
+    parts = [_sample(*part) for part in zip(pixels.split(step), grid.split(step), strict=True)]
+    images = _colour(torch.cat(parts), picked)
     return _erase(images, dice)
+
+
+def _sample(pixels: Tensor, grid: Tensor) -> Tensor:
+    """Return (B, 3, S, S), 0 to 1: the bytes of (B, 3, P, P) at the places of the grid."""
+    planes = pixels.to(torch.float32, memory_format=torch.contiguous_format)
+    return F.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False).div_(255)
 
 
 def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tensor], dice: Dice) -> Tensor:
@@ -110,32 +116,43 @@ def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tenso
 
 
 def _colour(images: Tensor, picked: dict[str, Tensor]) -> Tensor:
-    """Apply brightness, contrast and saturation as one 3 x 4 matrix for each picture."""
-    device, count = images.device, len(images)
+    """Apply brightness, contrast and saturation as one 3 x 4 matrix for each picture that gets one of them."""
+    device = images.device
+    strengths = torch.stack([picked[name] for name in COLOUR_OPS if name in picked])
+    places = strengths.any(dim=0).nonzero().flatten()
+    if not len(places):
+        return images
     factor = {
-        name: (1 + COLOUR_STRENGTH * picked[name]).to(device) if name in picked else torch.ones(count, device=device)
+        name: (1 + COLOUR_STRENGTH * picked[name][places]).to(device)
+        if name in picked
+        else torch.ones(len(places), device=device)
         for name in COLOUR_OPS
     }
+    places = places.to(device)
+    chosen = images[places]
     grey = torch.tensor(GREY, device=device)
     to_grey = grey.expand(3, 3)
     saturation = factor["saturation"].view(-1, 1, 1)
     matrix = saturation * torch.eye(3, device=device) + (1 - saturation) * to_grey
     matrix = matrix * (factor["brightness"] * factor["contrast"]).view(-1, 1, 1)
-    mean = torch.einsum("bchw,c->b", images, grey) / images[0, 0].numel()
+    mean = chosen.mean(dim=(2, 3)) @ grey
     offset = (1 - factor["contrast"]) * mean
-    return (torch.einsum("bij,bjhw->bihw", matrix, images) + offset.view(-1, 1, 1, 1)).clamp_(0, 1)
+    images[places] = (torch.einsum("bij,bjhw->bihw", matrix, chosen) + offset.view(-1, 1, 1, 1)).clamp_(0, 1)
+    return images
 
 
 def _erase(images: Tensor, dice: Dice) -> Tensor:
     """Cover a random box of some pictures with grey."""
     _, _, height, width = images.shape
-    wanted = dice.uniform() < ERASE_SHARE
-    area = dice.uniform(*ERASE_AREA)
+    places = (dice.uniform() < ERASE_SHARE).nonzero().flatten()
+    area = dice.uniform(*ERASE_AREA)[places]
     low, high = (math.log(limit) for limit in (0.3, 1 / 0.3))
-    shape = dice.uniform(low, high).exp()
-    half_x, half_y = (area * shape).sqrt() / 2 * wanted, (area / shape).sqrt() / 2 * wanted
-    centre_x, centre_y = dice.uniform(), dice.uniform()
+    shape = dice.uniform(low, high).exp()[places]
+    half_x, half_y = (area * shape).sqrt() / 2, (area / shape).sqrt() / 2
+    centre_x, centre_y = dice.uniform()[places], dice.uniform()[places]
     across = ((torch.arange(width) + 0.5) / width - centre_x[:, None]).abs() < half_x[:, None]
     down = ((torch.arange(height) + 0.5) / height - centre_y[:, None]).abs() < half_y[:, None]
     box = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
-    return images.masked_fill(box, 0.5)
+    places = places.to(images.device)
+    images[places] = images[places].masked_fill(box, 0.5)
+    return images
