@@ -1,10 +1,11 @@
 // One picture in, the most probable labels out. Names are set as text, never as markup.
 const $ = (id) => document.getElementById(id);
 
-const about = await (await fetch("/about")).json();
-$("about").textContent = about.labels.length <= 12 ? about.labels.join(" · ") : `${about.labels.length} labels`;
+let asked = 0; // pictures so far: an answer to an earlier one that comes late is not shown
 
 async function ask(file) {
+  const number = ++asked;
+  URL.revokeObjectURL($("picture").src);
   $("picture").src = URL.createObjectURL(file);
   $("picture").hidden = false;
   $("hint").hidden = true;
@@ -13,10 +14,11 @@ async function ask(file) {
   try {
     const reply = await fetch("/predict", { method: "POST", body: file });
     const found = await reply.json();
+    if (number !== asked) return;
     if (!reply.ok) say(`No answer: ${found.error}`, "failed");
     else show(found);
   } catch {
-    say("No answer: the server has ended.", "failed");
+    if (number === asked) say("No answer: the server has ended.", "failed");
   }
 }
 
@@ -58,3 +60,7 @@ $("drop").addEventListener("drop", (event) => {
   if (event.dataTransfer.files[0]) ask(event.dataTransfer.files[0]);
 });
 addEventListener("paste", (event) => event.clipboardData.files[0] && ask(event.clipboardData.files[0]));
+
+// last, because a picture that is dropped while this is waited for must find its listener
+const about = await (await fetch("/about")).json();
+$("about").textContent = about.labels.length <= 12 ? about.labels.join(" · ") : `${about.labels.length} labels`;
