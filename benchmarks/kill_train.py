@@ -227,6 +227,7 @@ def prepare(place: Path) -> TrainConfig:
         runs=place / "runs",
         backbone="test_efficientnet",
         weights=str(weights),
+        size=64,
         device="cpu",
         finetune=True,
         steps=STEPS,

@@ -2,35 +2,51 @@
 
     python benchmarks/train.py [--photos ../shared/photos] [--seeds 3] [--finetune-steps 120] [--only probe,unknown]
 
-The photographs lie beside the checkout and are no part of the project. Parts: ``time`` (first answer and repeat),
+The photographs lie beside the checkout and are no part of the project. Parts: ``time`` (the command on 2,000 pictures
+of 500 px, first answer and repeat), ``agree`` (predict, evaluate, ONNX and timm on 1,000 pictures), ``check`` (five
+seeded bugs), ``copies`` (planted copies and the split),
 ``probe`` (accuracy over seeds of the split), ``given`` (the published split, with and without the copies across it),
 ``flips`` (10 % of the labels changed: how many are in the worst 15 % of the list), ``unknown`` (photographs of other
-things), ``statistics`` (batch normalisation while fine-tuning), ``cache`` (training pictures a second), ``finetune``.
+things), ``statistics`` (batch normalisation while fine-tuning), ``cache`` (an epoch from stored squares beside one that
+decodes each picture again), ``finetune``. Other benchmarks of train: train_serve.py, train_peers.py, kill_train.py.
 """
 
 import argparse
+import json
 import random
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.stats import rankdata
 from torch import nn
+from train_photos import harvested
 
 from imgkit.progress import Silent
 from imgkit.train.augment import Augmentation
 from imgkit.train.batches import Batches
+from imgkit.train.check import Loss, Trial, check, check_network, cross_entropy
+from imgkit.train.classifier import load_classifier
 from imgkit.train.config import TrainConfig
+from imgkit.train.evaluate import evaluate_folder
+from imgkit.train.export import export_onnx
 from imgkit.train.familiar import fit_familiar
 from imgkit.train.folder import scan
 from imgkit.train.metrics import Floats
 from imgkit.train.model import Normalise, set_head
+from imgkit.train.modelfolder import read_about
 from imgkit.train.picture import Picture
-from imgkit.train.pixels import squares, squash
+from imgkit.train.pixels import SQUASH_RATIO, THREADS, Squares, squares, squash
+from imgkit.train.predict import Prediction, predict
 from imgkit.train.probing import (
     fit_head,
     group_numbers,
@@ -39,13 +55,23 @@ from imgkit.train.probing import (
     numbers_of,
     out_of_fold,
 )
-from imgkit.train.recipe import recipe
+from imgkit.train.recipe import BATCH_ON_CPU, recipe
 from imgkit.train.run import train
 from imgkit.train.split import divide
-from imgkit.train.tuning import network
+from imgkit.train.tuning import network, seconds_per_step
+from imgkit.vision import torchvision_ops
 from imgkit.vision.backbone import Backbone, load_backbone, preprocessing_of
 from imgkit.vision.decode import open_picture
 from imgkit.vision.embeddings import embed
+
+torchvision_ops.ensure()
+import timm  # noqa: E402  (needs the line above)
+
+PICTURES = 2000  # of the first answer
+AGREE = 1000  # pictures that all ways of asking must agree on
+CACHED = 640  # pictures of an epoch
+BATCH = 8
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -64,18 +90,167 @@ class World:
 
 
 def part_time(world: World) -> None:
-    """Time from a folder to the report, with nothing cached and with everything cached."""
-    count = sum(1 for path in (world.photos / "monkeys").rglob("*.jpg"))
+    """The command, from its start to its end, on 2,000 pictures: nothing cached, then everything cached."""
+    data = harvested(world.photos, world.work / "harvested", PICTURES)
     for name, run in (("first answer", "cold"), ("repeat", "warm")):
-        started, busy = time.monotonic(), time.process_time()
-        train(world.config(name=run))
-        wall, cpu = time.monotonic() - started, time.process_time() - busy
+        command = [
+            sys.executable,
+            "-m",
+            "imgkit",
+            "train",
+            str(data),
+            "--runs",
+            str(world.work / "time"),
+            "--name",
+            run,
+        ]
+        started = time.monotonic()
+        subprocess.run([*command, "--device", "cpu", "--weights", "packaged"], check=True, capture_output=True)
+        wall = time.monotonic() - started
+        parts = json.loads((world.work / "time" / run / "report.json").read_text())["seconds"]
+        show("time", f"{name}, {PICTURES:,} pictures of 500 px", f"{wall:.1f} s", named_seconds(parts))
+
+
+def named_seconds(parts: dict[str, float]) -> str:
+    return ", ".join(f"{name} {seconds:.1f}" for name, seconds in parts.items())
+
+
+def part_agree(world: World) -> None:
+    """What predict, evaluate, an ONNX file and timm say about 1,000 pictures that the model has not learned from."""
+    from onnxruntime import InferenceSession
+
+    pictures = sorted((world.photos / "monkeys").glob("*/*"))
+    random.Random(0).shuffle(pictures)
+    split = world.work / "agree.csv"
+    rows = [
+        f"{each.relative_to(world.photos / 'monkeys')},{'test' if n < AGREE else 'train'}"
+        for n, each in enumerate(pictures)
+    ]
+    split.write_text("\n".join(["file_name,split", *rows]) + "\n")
+    model = train(world.config(name="agree", split_file=split)).run / "model"
+    tested = pictures[:AGREE]
+    labels = read_about(model).labels
+    said = predict(model, tested, top=len(labels), device="cpu")
+    ours = np.array([[dict(pairs(each))[label] for label in labels] for each in said])
+
+    evaluated = evaluate_folder(model, world.photos / "monkeys", cache=world.work / "cache", device="cpu").predictions
+    places = {path: place for place, path in enumerate(tested)}
+    order = [places[each.path] for each in evaluated.pictures]
+    show_agreement("evaluate", ours[order], evaluated.answers.probabilities)
+
+    prepared = prepared_pictures(model, tested)
+    export_onnx(model, world.work / "model.onnx")
+    session = InferenceSession(str(world.work / "model.onnx"), providers=["CPUExecutionProvider"])
+    answers = [session.run(None, {"pictures": part.numpy()})[0] for part in (prepared / 255).split(BATCH)]
+    show_agreement("ONNX", ours, np.concatenate(answers))
+
+    net = timm.create_model(f"local-dir:{model}", pretrained=True).eval()
+    normalise = Normalise(preprocessing_of(net))
+    with torch.inference_mode():
+        answers = [net(normalise(part)).softmax(dim=1).numpy() for part in prepared.split(BATCH)]
+    show_agreement("timm local-dir", ours, np.concatenate(answers))
+
+
+def pairs(prediction: Prediction) -> list[tuple[str, float]]:
+    return [(guess.label, guess.probability) for guess in prediction.guesses]
+
+
+def prepared_pictures(model: Path, paths: Sequence[Path]) -> torch.Tensor:
+    """Return (N, 3, S, S) bytes as floats, 0 to 255."""
+    classifier = load_classifier(model, device="cpu")
+    return torch.from_numpy(np.stack([classifier.see(path) for path in paths])).permute(0, 3, 1, 2).float()
+
+
+def show_agreement(name: str, ours: Floats, theirs: Floats) -> None:
+    same = (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()
+    show(
+        "agree",
+        f"predict and {name}, {len(ours):,} pictures",
+        f"top-1 equal {100 * same:.1f} %",
+        f"{np.abs(ours - theirs).max():.1e}",
+    )
+
+
+def part_check(world: World) -> None:
+    """A sound set, and five bugs: which trials fail, and how long it takes to know."""
+    sound = world.photos / "monkeys"
+    files = sorted(sound.glob("*/*.jpg"))
+    shuffled, noise = world.work / "shuffled", world.work / "noise"
+    dice = random.Random(0)
+    for path in files:
+        link(path, shuffled / dice.choice(files).parent.name / path.name)
+    for number in range(240):
+        target = noise / ("coral", "king")[number % 2] / f"{number}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(number).integers(0, 256, (250, 250, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(target)
+    for name, data in (("sound set", sound), ("shuffled labels", shuffled), ("noise for pictures", noise)):
+        started = time.monotonic()
+        show_trials(name, check(world.config(data=data, runs=world.work / f"check-{data.name}")), started)
+
+    bugs: dict[str, tuple[bool, Loss, float]] = {
+        "frozen body": (True, cross_entropy, 1e-3),
+        "wrong loss: softmax twice": (
+            False,
+            lambda logits, targets: cross_entropy(logits.softmax(dim=1), targets),
+            1e-3,
+        ),
+        "learning rate 0": (False, cross_entropy, 0.0),
+    }
+    for name, (frozen, loss, lr) in bugs.items():
+        started = time.monotonic()
+        backbone = load_backbone(weights="packaged", device="cpu")
+        net = network(world.config(), backbone, 10).model
+        if frozen:
+            net.requires_grad_(False)
+            net.get_classifier().requires_grad_(True)
+        chosen = files[:: len(files) // 8][:8]
+        pixels = torch.from_numpy(np.stack([backbone.prepare(open_picture(path)) for path in chosen]))
+        images = Normalise(backbone.preprocessing)(pixels.permute(0, 3, 1, 2))
+        targets = torch.arange(8) % 10
+        show_trials(name, check_network(net, images, targets, 10, loss=loss, lr=lr), started)
+
+
+def show_trials(name: str, trials: Sequence[Trial], started: float) -> None:
+    failed = [trial.name for trial in trials if not trial.passed]
+    found = f"found: not true that {'; '.join(failed)}" if failed else f"all {len(trials)} trials passed"
+    show("check", name, found, f"{time.monotonic() - started:.0f} s")
+
+
+def part_copies(world: World) -> None:
+    """Copies of 300 pictures, planted under the same label: how many are not in the split of their original."""
+    plants = world.work / "planted"
+    files = sorted((world.photos / "monkeys").glob("*/*"))
+    for path in files:
+        link(path, plants / path.parent.name / path.name)
+    copies = {}
+    for number, path in enumerate(random.Random(0).sample(files, 300)):
+        copy = path.with_name(f"copy-{path.name}")
+        copies[copy.name] = path.name
+        change(open_picture(path), number).save(plants / path.parent.name / copy.name, "JPEG", quality=60)
+    found = scan(plants, cache=world.work / "cache", progress=Silent())
+    for seed in range(world.seeds):
+        splits = divide(found.pictures, validation_share=0.15, test_share=0.15, seed=seed)
+        split = {each.path.name: each.split for each in splits.pictures}
+        apart = sum(split[copy] != split[original] for copy, original in copies.items() if copy in split)
         show(
-            "time",
-            f"{name}, {count} pictures",
-            f"{wall:.1f} s",
-            f"{cpu:.1f} s of CPU, {cpu * 2000 / count:.1f} for 2,000",
+            "copies",
+            f"seed {seed}",
+            f"{apart} of {len(copies)} copies in another split",
+            f"{len(splits.crossing)} groups cross",
         )
+
+
+def change(image: Image.Image, number: int) -> Image.Image:
+    """Return a copy as the web makes them: smaller, mirrored, or only encoded again."""
+    if number % 3 == 0:
+        return image.resize((round(image.width * 0.6), round(image.height * 0.6)), Image.Resampling.BICUBIC)
+    return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if number % 3 == 1 else image
+
+
+def link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(source.resolve())
 
 
 def part_probe(world: World) -> None:
@@ -166,23 +341,57 @@ def part_statistics(world: World) -> None:
 
 
 def part_cache(world: World) -> None:
-    """Training pictures a second: from the squares on disk, beside decoding each one again."""
-    batches, _, training = ready_to_tune(world)
-    cached = rate(lambda step: len(batches[step].targets), 8)
-    side = 314
+    """An epoch from squares that were decoded once, beside decoding each picture again, on pictures of 500 px.
 
-    def decode(step: int) -> int:
-        for picture in training[32 * step : 32 * step + 32]:
-            squash(open_picture(picture.path), side)
-        return len(batches[step].targets)
+    ``read`` is what caching replaces: from the disk to the squashed pixels. ``vary`` is crop, turn, colour and the
+    rest, the same in both. ``learn`` is the step of the network in between.
+    """
+    data = harvested(world.photos, world.work / "harvested-cache", CACHED)
+    found = scan(data, cache=world.work / "cache", progress=Silent())
+    backbone = load_backbone(weights="packaged", device="cpu")
+    config, targets = world.config(data=data), numbers_of(found.pictures, found.labels)
+    side, place, batch = round(224 * SQUASH_RATIO), torch.device("cpu"), BATCH_ON_CPU
+    started = time.monotonic()
+    stored = squares(found.pictures, size=224, cache=world.work / "cache", device=place, progress=Silent())
+    show("cache", f"decoded once, {CACHED} pictures", f"{time.monotonic() - started:.1f} s")
+    sizes = stored.sizes
 
-    decoded = rate(decode, 8)
-    show(
-        "cache",
-        "decoded once",
-        f"{cached:.0f} pictures/s",
-        f"decoded each time {decoded:.0f}: {cached / decoded:.1f} x",
-    )
+    def decoded(chosen: torch.Tensor) -> Squares:
+        with ThreadPoolExecutor(THREADS) as pool:
+            rows = pool.map(lambda at: squash(open_picture(found.pictures[at].path), side), chosen.tolist())
+        return Squares(pixels=torch.from_numpy(np.stack(list(rows))), sizes=sizes[chosen])
+
+    every = torch.randperm(CACHED, generator=torch.Generator().manual_seed(0)).split(batch)
+    plan = recipe(config, targets.tolist(), on_gpu=False)
+    cached = Batches(stored, targets.tolist(), recipe=plan, augmentation=Augmentation(size=224), device=place)
+    read = {
+        "stored": epoch(every, lambda chosen: stored.batch(chosen, place)),
+        "decoded": epoch(every, lambda chosen: decoded(chosen).batch(torch.arange(len(chosen)), place)),
+    }
+    steps = range(CACHED // batch)
+    vary = epoch(steps, lambda step: cached[step]) - read["stored"]
+    net = network(config, backbone, len(found.labels))
+    learn = seconds_per_step(net, backbone, batch=batch) * len(steps)
+    for name, seconds in read.items():
+        show("cache", f"epoch, {name}", f"read {seconds:.2f} s", f"vary {vary:.2f} s", f"learn {learn:.1f} s")
+    old, new = read["decoded"], read["stored"]
+    ratios = [
+        f"{old / new:.1f} x",
+        f"{(old + vary) / (new + vary):.1f} x",
+        f"{(old + vary + learn) / (new + vary + learn):.2f} x",
+    ]
+    show("cache", "faster by", f"reading {ratios[0]}", f"with varying {ratios[1]}", f"with learning {ratios[2]}")
+
+
+def epoch(batches: Iterable[T], work: Callable[[T], object]) -> float:
+    """Return the seconds of doing ``work`` for every batch, after one round to warm up."""
+    chosen = list(batches)
+    for one in chosen[:4]:
+        work(one)
+    started = time.monotonic()
+    for one in chosen:
+        work(one)
+    return time.monotonic() - started
 
 
 def part_finetune(world: World) -> None:
@@ -233,13 +442,6 @@ def area(inside: Floats, outside: Floats) -> float:
     return float((ranks.sum() - len(inside) * (len(inside) + 1) / 2) / (len(inside) * len(outside)))
 
 
-def rate(work: Callable[[int], int], steps: int) -> float:
-    work(0)
-    started = time.process_time()
-    done = sum(work(step) for step in range(1, steps))
-    return done / (time.process_time() - started)
-
-
 def mean(values: Sequence[float]) -> str:
     return f"{100 * np.mean(values):.2f} (spread {100 * np.ptp(values):.2f})"
 
@@ -250,6 +452,9 @@ def show(*cells: object) -> None:
 
 PARTS = {
     "time": part_time,
+    "agree": part_agree,
+    "check": part_check,
+    "copies": part_copies,
     "probe": part_probe,
     "given": part_given,
     "flips": part_flips,

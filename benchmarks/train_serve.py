@@ -24,26 +24,12 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+from train_photos import LONGEST, bodies
 
 from imgkit.train.config import TrainConfig
 from imgkit.train.run import train
-from imgkit.vision.decode import UnreadablePictureError, open_picture
-from imgkit.vision.resize import jpeg_bytes, shrink
 
-LONGEST = 500
 DIFFERENT = 200  # photographs
-
-
-def bodies(photos: Path) -> list[bytes]:
-    """Return photographs of a web harvest and of other things, as ``imgkit harvest`` would store them."""
-    files = [*sorted((photos / "bears_harvest").rglob("*.*")), *sorted((photos / "offtopic").iterdir())]
-    chosen: list[bytes] = []
-    for path in files[:: max(1, len(files) // (DIFFERENT + 20))]:
-        try:
-            chosen.append(jpeg_bytes(shrink(open_picture(path), LONGEST)))
-        except UnreadablePictureError:
-            continue
-    return chosen[:DIFFERENT]
 
 
 @contextmanager
@@ -105,7 +91,7 @@ def main() -> None:
                 data=options.photos / "monkeys", runs=Path(folder), device="cpu", weights="packaged", finetune=False
             )
             model = train(config).run
-        pictures = bodies(options.photos)
+        pictures = bodies(options.photos, DIFFERENT)
         size = np.mean([len(body) for body in pictures]) / 1024
         print(f"{os.cpu_count()} cores; {len(pictures)} JPEG photographs of {LONGEST} px, {size:.0f} KiB on average")
         print("| clients | answers | a second | p50 | p95 | p99 |\n|---|---|---|---|---|---|")
