@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "tune": "imgkit.cli.tune",
     "models": "imgkit.cli.models",
     "export": "imgkit.cli.export",
+    "shards": "imgkit.cli.shards",
     "serve": "imgkit.cli.serve",
     "status": "imgkit.cli.status",
     "remove": "imgkit.cli.remove",
