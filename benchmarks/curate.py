@@ -26,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 from imgkit.curate import hamming
 from imgkit.curate.duplicates import COPY_FROM, find_copies
 from imgkit.curate.fingerprints import fingerprints
+from imgkit.curate.grouping import groups_of
 from imgkit.manifest import Manifest
 from imgkit.progress import Silent
 from imgkit.vision.decode import open_picture
@@ -104,6 +105,7 @@ def copies(arguments: argparse.Namespace) -> None:
         tell(f"copies {name}", "photographs set aside as copies of another one", f"{wrong} of {len(files)}")
         for members in mixed:
             print("  " + " = ".join(f"{one.parent.name}/{one.name}" for one in members))
+        left_out(found, source, kind, [file.parent.name for file in files], name)
         best_is_original = [
             kind[best] == ""
             for group, best in zip(found.near, found.best, strict=True)
@@ -111,6 +113,37 @@ def copies(arguments: argparse.Namespace) -> None:
         ]
         tell(f"copies {name}", "original kept of its group", f"{np.mean(best_is_original):.3f}")
         tell(f"copies {name}", "CPU seconds to search and compare", f"{spent:.1f}")
+
+
+def left_out(found, source, kind, folders, name: str) -> None:
+    """Measure each folder with the threshold that the other folders alone would have given."""
+    pairs = [(one.first, one.second, one.alignment.agreement) for one in found.pairs]
+    grid = [round(0.4 + 0.05 * step, 2) for step in range(9)]
+    chosen, right, wrong, reached = Counter(), 0, 0, []
+    for folder in sorted(set(folders)):
+        inside = [folders[index] == folder for index in source]
+        others = [pair for pair in pairs if not inside[pair[0]] and not inside[pair[1]]]
+        threshold = next((one for one in grid if share_right(others, source, one) >= PRECISION), grid[-1])
+        chosen[threshold] += 1
+        near = [(one, two) for one, two, agreement in pairs if agreement >= threshold]
+        mine = [source[one] == source[two] for one, two in near if inside[one] or inside[two]]
+        right, wrong = right + sum(mine), wrong + len(mine) - sum(mine)
+        group = {one: number for number, members in enumerate(groups_of(len(source), near)) for one in members}
+        original = {index: place for place, index in enumerate(source) if kind[place] == ""}
+        for place, index in enumerate(source):
+            if kind[place] and inside[place]:
+                reached.append(place in group and group[place] == group.get(original[index]))
+    told = ", ".join(f"{threshold:g} ({count})" for threshold, count in sorted(chosen.items()))
+    value = f"precision {right / (right + wrong):.4f} ({wrong} of {right + wrong}), recall {np.mean(reached):.3f}"
+    tell(f"copies {name}", f"each folder by the threshold of the others: {told}", value)
+
+
+PRECISION = 0.998
+
+
+def share_right(pairs, source, threshold: float) -> float:
+    hits = [source[one] == source[two] for one, two, agreement in pairs if agreement >= threshold]
+    return sum(hits) / max(1, len(hits))
 
 
 # a real harvest, against a person's verdict on every file

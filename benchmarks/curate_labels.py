@@ -1,6 +1,6 @@
 """Measure how ``imgkit curate`` finds wrong labels and off-topic pictures, on real photographs with planted ones.
 
-    python benchmarks/curate_labels.py [--cleanlab PYTHON] [--seeds 5] [--only labels,offtopic,noise]
+    python benchmarks/curate_labels.py [--cleanlab PYTHON] [--seeds 5] [--only labels,unseen,offtopic,noise]
 
 ``--cleanlab`` is the interpreter of an environment of its own in which cleanlab is installed; it is asked with its
 defaults, on the same probabilities as imgkit (the mean of a probe and of neighbours) and on the probe's alone, which is
@@ -18,7 +18,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imgkit.curate.checks.offtopic import THRESHOLD as OFFTOPIC_THRESHOLD
 from imgkit.curate.checks.offtopic import distances_from_every_label
-from imgkit.curate.confident import find_label_errors
+from imgkit.curate.confident import CONTRADICTS, EXPECTED, find_label_errors
 from imgkit.vision.probe import knn_probabilities, out_of_fold
 
 RATES = ((0.02, False), (0.05, False), (0.1, False), (0.2, False), (0.1, True), (0.2, True))
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "imgkit-benchmark-curate")
     parser.add_argument("--cleanlab", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--only", default="labels,offtopic,noise")
+    parser.add_argument("--only", default="labels,unseen,offtopic,noise")
     arguments = parser.parse_args()
     for name in arguments.only.split(","):
         needs = arguments.label_noise if name == "noise" else arguments.photos
@@ -154,6 +154,79 @@ def offtopic(arguments: argparse.Namespace) -> None:
     table.show()
 
 
+def unseen(arguments: argparse.Namespace) -> None:
+    """The thresholds were chosen on these photographs: choose them on one half of the labels, measure on the other."""
+    pictures = [picture(file, file.parent.name) for file in monkeys(arguments.photos)]
+    features = embedded(pictures, arguments.cache)
+    names = np.array([one.label for one in pictures])
+    halves = [sorted(set(names))[half::2] for half in (0, 1)]
+    sets = [[*half_sets(features, names, half, arguments.seeds)] for half in halves]
+    table = Table("labels with planted errors", "thresholds of", "F1 on labels that they were not chosen on")
+    for here, there in ((0, 1), (1, 0)):
+        chosen = max(GRID, key=lambda pair: mean_f1(sets[here], pair))
+        told = ", ".join(f"{value:g}" for value in chosen)
+        table.tell(f"half {there + 1}", f"chosen on half {here + 1}: {told}", f"{mean_f1(sets[there], chosen):.3f}")
+        shipped = (CONTRADICTS, EXPECTED)
+        table.tell(f"half {there + 1}", "imgkit: {:g}, {:g}".format(*shipped), f"{mean_f1(sets[there], shipped):.3f}")
+    table.show()
+    unseen_strangers(features, names, halves, arguments)
+
+
+GRID = [(contradicts, expected) for contradicts in (0.5, 0.65, 0.8) for expected in (0.2, 0.3, 0.4, 0.5)]
+
+
+def half_sets(features, names, labels, seeds):
+    """Yield (given, wrong, probabilities) for some labels at each rate and seed."""
+    members = np.flatnonzero(np.isin(names, labels))
+    truth = np.searchsorted(labels, names[members])
+    for rate, pairs in RATES:
+        for seed in range(seeds):
+            given = flipped(truth, rate, np.random.default_rng(seed), pairs=pairs)
+            texts, groups = [str(one) for one in given], [""] * len(given)
+            probe = out_of_fold(features[members], texts, groups, seed=seed, repeats=1)
+            yield given, given != truth, (probe + knn_probabilities(features[members], texts, groups)) / 2
+
+
+def mean_f1(sets, thresholds: tuple[float, float]) -> float:
+    contradicts, expected = thresholds
+    return float(
+        np.mean(
+            [
+                f1(find_label_errors(given, p, contradicts=contradicts, expected=expected).flagged, wrong)
+                for given, wrong, p in sets
+            ]
+        )
+    )
+
+
+def unseen_strangers(features, names, halves, arguments) -> None:
+    """Choose the threshold of off-topic pictures on half of the labels and strangers, measure on the others."""
+    far = embedded([picture(file, "?") for file in strangers(arguments.photos)], arguments.cache)
+    found = []
+    for half, labels in enumerate(halves):
+        members = np.isin(names, labels)
+        both, alien = [], []
+        for seed in range(arguments.seeds):
+            chance = np.random.default_rng(seed)
+            planted = chance.permutation(np.arange(half, len(far), 2))[: round(0.05 * members.sum())]
+            mixed = np.concatenate([features[members], far[planted]])
+            given = np.concatenate([names[members], chance.choice(labels, len(planted))])
+            scores, _ = distances_from_every_label(mixed, given, np.arange(len(given)), neighbours=10)
+            both.append(scores)
+            alien.append(np.arange(len(given)) >= members.sum())
+        found.append((np.concatenate(both), np.concatenate(alien)))
+    table = Table("off-topic, 5 % planted", "threshold", "precision", "recall", "on pictures that it was not chosen on")
+    for here, there in ((0, 1), (1, 0)):
+        grid = np.arange(2.5, 6.01, 0.25)
+        chosen = max(grid, key=lambda value: f1(found[here][0] >= value, found[here][1]))
+        for title, value in ((f"chosen on half {here + 1}", chosen), ("imgkit", OFFTOPIC_THRESHOLD)):
+            flagged, alien = found[there][0] >= value, found[there][1]
+            hits = (flagged & alien).sum()
+            values = (f"{hits / max(1, flagged.sum()):.2f}", f"{hits / alien.sum():.2f}")
+            table.tell(f"half {there + 1}", f"{title}: {value:g}", *values, "yes" if "chosen" in title else "partly")
+    table.show()
+
+
 def noise(arguments: argparse.Namespace) -> None:
     """Published noisy labels with the probabilities of a network that learnt from them."""
     table = Table("published label noise", "F1", "cleanlab F1")
@@ -176,7 +249,7 @@ def noise(arguments: argparse.Namespace) -> None:
     table.show()
 
 
-SECTIONS = {"labels": labels, "offtopic": offtopic, "noise": noise}
+SECTIONS = {"labels": labels, "unseen": unseen, "offtopic": offtopic, "noise": noise}
 
 if __name__ == "__main__":
     main()

@@ -60,6 +60,10 @@ def test_certain_findings_reject(found, reason):
         pytest.param(finding("offtopic", 3.5, threshold=3.0), "bad.offtopic", id="off-topic"),
         pytest.param(finding("quality", 4.0, threshold=1.0, measured={"blurred": 9.0}), "bad.quality", id="quality"),
         pytest.param(finding("conflict", 1.0, labels=["coral", "king"], decided=[]), "bad.conflict", id="conflict"),
+        pytest.param(finding("readable", 0.3, threshold=0.05, missing_share=0.3), "img.truncated", id="damaged"),
+        pytest.param(
+            finding("placeholder", 1.0, labels=["coral", "king"], addresses=4), "img.placeholder", id="served"
+        ),
     ],
 )
 def test_uncertain_findings_make_suspects(found, reason):
@@ -106,6 +110,34 @@ def test_the_policy_decides_about_suspects(policy, score, inside):
     suspect = Judgement(label="coral", image_id="a", verdict="suspect", reason="bad.label", score=score)
 
     assert in_set(policy)(suspect) is inside
+
+
+CONFLICT = finding("conflict", 1.0, labels=["coral", "king"], decided=[])
+
+
+@pytest.mark.parametrize(
+    ("label", "policy", "inside"),
+    [
+        ("coral", "suggest", True),
+        ("coral", "keep", True),
+        ("coral", "strict", False),
+        ("king", "suggest", False),
+        ("king", "keep", False),
+    ],
+)
+def test_a_picture_under_two_labels_is_in_the_set_under_the_one_that_its_neighbours_have(label, policy, inside):
+    judgement = verdict_on(CONFLICT, finding("side", 0.97, threshold=0.9, belongs_to=label))
+
+    assert (judgement.verdict, judgement.reason) == ("suspect", "bad.conflict")
+    assert judgement.suggested == ("" if label == "coral" else "king")
+    assert in_set(policy)(judgement) is inside
+
+
+@pytest.mark.parametrize("policy", ["strict", "suggest", "keep"])
+def test_a_placeholder_is_never_in_the_set_undecided(policy):
+    placeholder = verdict_on(finding("placeholder", 1.0, labels=["coral", "king"], addresses=4))
+
+    assert not in_set(policy)(placeholder)
 
 
 @pytest.mark.parametrize("policy", ["strict", "suggest", "keep"])

@@ -99,7 +99,7 @@ def _leaks(report: "CurateReport") -> list[Alert]:
 
 
 def _conflicts(report: "CurateReport") -> list[Alert]:
-    undecided = sum(row.suspects.get("bad.conflict", 0) for row in report.labels)
+    undecided = sum(one.reason == "bad.conflict" and not one.kept for one in report.suspects)
     if not undecided:
         return []
     return [

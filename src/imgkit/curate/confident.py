@@ -34,18 +34,22 @@ class LabelErrors:
     noise: float
 
 
-def find_label_errors(labels: Indices, probabilities: Floats) -> LabelErrors:
+def find_label_errors(
+    labels: Indices, probabilities: Floats, *, contradicts: float = CONTRADICTS, expected: float = EXPECTED
+) -> LabelErrors:
     """Rank and flag given labels that look wrong.
 
     Flagged is what the noise-channel posterior takes for wrong; what the model contradicts outright, another label
-    being likelier than the given one by more than 0.65; and among the worst labels, as many as the estimated noise says
-    are wrong, those that it contradicts by more than 0.4. Where few labels are wrong the channel is known from few
-    errors, so the plain margin has a say in the ranking; from 10 % on the posterior alone ranks.
+    being likelier than the given one by more than ``contradicts``; and among the worst labels, as many as the estimated
+    noise says are wrong, those that it contradicts by more than ``expected``. Where few labels are wrong the channel is
+    known from few errors, so the plain margin has a say in the ranking; from 10 % on the posterior alone ranks.
 
     Args:
         labels: (N,) given labels, 0 to K-1.
         probabilities: (N, K) out-of-sample probabilities; rows sum to 1. Over- and underconfident ones are made calm
             first, see ``calibrated``.
+        contradicts: p(another label) - p(given) from which a label is flagged.
+        expected: the same for as many of the worst labels as the noise says are wrong.
     """
     probabilities = calibrated(labels, probabilities)
     joint = calibrated_joint(labels, probabilities)
@@ -54,9 +58,9 @@ def find_label_errors(labels: Indices, probabilities: Floats) -> LabelErrors:
     doubt = 1.0 - posterior[np.arange(len(labels)), labels]
     gap = -margins(labels, probabilities)
     score = doubt if noise >= CHANNEL_FROM_NOISE else (doubt + (1.0 + gap) / 2) / 2
-    expected = np.zeros(len(labels), dtype=np.bool_)
-    expected[np.argsort(-score, kind="stable")[: round(noise * len(labels))]] = True
-    flagged = (doubt > 0.5) | (gap > CONTRADICTS) | (expected & (gap > EXPECTED))
+    worst = np.zeros(len(labels), dtype=np.bool_)
+    worst[np.argsort(-score, kind="stable")[: round(noise * len(labels))]] = True
+    flagged = (doubt > 0.5) | (gap > contradicts) | (worst & (gap > expected))
     suggested = np.where(doubt > 0.5, posterior.argmax(axis=1), probabilities.argmax(axis=1))
     return LabelErrors(
         np.where(flagged, np.maximum(score, 0.5), np.minimum(score, 0.5 - _TINY)), flagged, suggested, noise

@@ -22,6 +22,8 @@ def describe(finding: Finding) -> str:
             return f"{_how(detail)} of {detail['copy_of_label']}/{detail['copy_of']}"
         case "conflict":
             return f"the same picture under {_listed(detail.get('labels'))}"
+        case "side":
+            return f"all its neighbours are {detail.get('belongs_to')} ({_percent(finding.score)} of the votes)"
         case "placeholder":
             return f"one picture from {detail.get('addresses')} addresses under {_listed(detail.get('labels'))}"
         case "leak":

@@ -54,8 +54,9 @@ def judge(
     """Return the machine's verdict on each picture, in their order.
 
     Certain ones are rejected: unreadable files, copies of a better picture, flat ones. A picture under several labels
-    is a suspect until a person says which, and so is a placeholder. Every other finding at or above its threshold makes
-    a suspect whose score is the suspicion; the check that is most certain names the reason.
+    is a suspect until a person says which, and strongly so under a label that its neighbours do not have; a placeholder
+    is one, too. Every other finding at or above its threshold makes a suspect whose score is the suspicion; the check
+    that is most certain names the reason.
 
     Args:
         pictures: N pictures.
@@ -75,15 +76,17 @@ def judge(
 def in_set(policy: Policy) -> Callable[[Judgement], bool]:
     """Return the rule that says whether a picture that nobody decided about is in the set.
 
-    A picture under several labels is never in it before a person decides: it would teach the model both. Nor is a
-    placeholder.
+    A picture under several labels is in it under one of them at most, and only where its neighbours leave no doubt
+    which: it would teach the model both. A placeholder is never in it before a person decides.
     """
 
     def rule(judgement: Judgement) -> bool:
         if judgement.verdict != "suspect":
             return judgement.verdict == "keep"
-        if judgement.reason in ("bad.conflict", "img.placeholder") or policy == "strict":
+        if policy == "strict" or judgement.reason == "img.placeholder":
             return False
+        if judgement.reason == "bad.conflict":
+            return judgement.score <= round(1 - SURE, 4)
         return policy == "keep" or judgement.score < SURE
 
     return rule
@@ -171,15 +174,18 @@ def _conflict(picture: Picture, found: Mapping[str, Finding], group: str) -> Jud
         return None
     if one.detail.get("decided"):
         return _rejected(picture, "bad.conflict", one, group, describe(one))
+    side = found.get("side")
+    belongs_to = str(side.detail["belongs_to"]) if side else ""
+    at_home = side is not None and belongs_to == picture.label_now
     return Judgement(
         label=picture.label,
         image_id=picture.image_id,
         verdict="suspect",
         reason="bad.conflict",
         check=one.check,
-        score=1.0,
-        detail=describe(one),
-        suggested=str(one.detail.get("suggested", "")),
+        score=round(1 - side.score, 4) if side is not None and at_home else 1.0,
+        detail=f"{describe(one)}; {describe(side)}" if side else describe(one),
+        suggested="" if at_home else belongs_to,
         group=group,
     )
 

@@ -14,6 +14,7 @@ from imgkit.curate.checks import (
     placeholder,
     quality,
     readable,
+    side,
     text,
 )
 from imgkit.curate.evidence import Evidence
@@ -46,5 +47,6 @@ CHECKS: dict[str, Check] = {
     text.NAME: Check(text.run, text.VERSION, needs_model=True),
     offtopic.NAME: Check(offtopic.run, offtopic.VERSION, needs_model=True),
     label.NAME: Check(label.run, label.VERSION, needs_model=True),
+    side.NAME: Check(side.run, side.VERSION, needs_model=True),
 }
 """Name of a check to the check, in the order in which they run; a later one may build on an earlier one's findings."""
