@@ -20,11 +20,12 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class RobotsJob:
-    """The robots.txt of an origin under way, with the jobs that wait for it."""
+    """The robots.txt of an origin, with the jobs that wait for it. ``sent`` says that somebody is under way for it."""
 
     target: Target
     waiting: list[Job] = field(default_factory=list)
     tries: int = 1
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

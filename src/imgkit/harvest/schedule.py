@@ -8,7 +8,6 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Final
 
@@ -17,7 +16,9 @@ from imgkit.harvest.addresses import Refused, Target
 from imgkit.harvest.answers import Failure, Fetched, Moved
 from imgkit.harvest.attempts import Again, Attempt, Done
 from imgkit.harvest.books import Books
+from imgkit.harvest.gate import Gate
 from imgkit.harvest.guard import Guard
+from imgkit.harvest.hands import Hands
 from imgkit.harvest.hosts import Hosts
 from imgkit.harvest.jobs import Answered, Job, Kept, Probed, RobotsAnswered, RobotsJob
 from imgkit.harvest.journey import Arrived, Journey, Timed
@@ -85,9 +86,9 @@ class Schedule:
         self._shelves = {shelf.label: shelf for shelf in shelves}
         self._books = books
         self._desk = desk
-        self._journey = journey
         self._guard = guard
-        self._robots = robots
+        self._gate = Gate(robots, back_off_s=patience.back_off_s)
+        self._hands = Hands(journey, guard, events, workers=workers)
         self._load = load
         self._patience = patience
         self._events = events
@@ -95,14 +96,11 @@ class Schedule:
         self._clock = clock
         self._hosts: Hosts[Job | RobotsJob] = Hosts()
         self._jobs: dict[str, Job] = {}
-        self._robots_jobs: dict[str, RobotsJob] = {}
-        self._robots_failures: dict[str, Failure] = {}
         self._lost_in_outage: list[tuple[str, Entry]] = []
         self._stopping = False
         self._busy = 0  # threads
         self._decoding = 0  # of them, those whose picture is here
         self._workers = workers
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="imgkit-fetch")
         self._outage = Outage(
             failures=patience.outage_failures,
             hosts=patience.outage_hosts,
@@ -147,7 +145,7 @@ class Schedule:
 
     def close(self) -> None:
         """End the threads; call it after the connections were broken off."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._hands.close()
 
     # what to start
 
@@ -208,71 +206,31 @@ class Schedule:
             if taken is None:
                 break
             name, job = taken
-            if isinstance(job, RobotsJob):
-                self._hand_out(self._ask_robots, name, job)
-            elif (refusal := self._gate(name, job)) is None:
-                self._hand_out(self._ask, name, job)
-            elif isinstance(refusal, Failure):
-                self._free(name)
-                self._finish(job, refusal)
-        if self._outage.due(now):
+            self._hand_out(name, job)
+        if self._outage.due(now) and self._last_reached is not None:
             self._outage.probing = True
-            self._threads.submit(self._probe)
+            self._hands.probe(self._last_reached)
 
-    def _gate(self, name: str, job: Job) -> Failure | RobotsJob | None:
-        """Return None when a job may ask; the failure that ends it; or the robots.txt that it now waits for."""
-        target = job.target
-        if target is None or self._robots is None:
-            return None
-        if failure := self._robots_failures.get(target.origin):
-            return failure
-        rules = self._robots.rules(target)
-        if rules is not None:
-            return rules.refuses(target.path)
-        asking = self._robots_jobs.get(target.origin)
-        if asking is not None:
-            asking.waiting.append(job)
+    def _hand_out(self, name: str, job: Job | RobotsJob) -> None:
+        """Use a connection that the host has free, or give it back."""
+        verdict = job if isinstance(job, RobotsJob) else self._gate.judge(job)
+        if verdict is None:
+            assert isinstance(job, Job)
+            self._busy += 1
+            self._hands.ask(name, job)
+        elif isinstance(verdict, RobotsJob) and (verdict is job or not verdict.sent):
+            verdict.sent = True
+            self._busy += 1
+            self._hands.ask_robots(name, verdict)
+        else:
             self._free(name)
-            return asking
-        asking = self._robots_jobs[target.origin] = RobotsJob(target, [job])
-        self._hand_out(self._ask_robots, name, asking)
-        return asking
+            if isinstance(verdict, Failure):
+                assert isinstance(job, Job)
+                self._finish(job, verdict)
 
     def _free(self, name: str) -> None:
         """Give back a connection that was not used."""
         self._hosts.unused(name, now=self._clock())
-
-    def _hand_out(self, work: Callable[..., None], *arguments: object) -> None:
-        self._busy += 1
-        self._threads.submit(self._guarded, work, *arguments)
-
-    # in the threads
-
-    def _guarded(self, work: Callable[..., None], *arguments: object) -> None:
-        try:
-            work(*arguments)
-        except BaseException as error:
-            self._events.put(Broken(error))
-
-    def _ask(self, name: str, job: Job) -> None:
-        timed = self._journey.request(job.attempt, job.target)
-        self._events.put(Answered(name, job, timed))
-        if isinstance(timed.answer, Fetched):
-            outcome = self._journey.arrive(timed.answer)
-            self._events.put(Kept(job, outcome, job.attempt.requests + 1))
-
-    def _ask_robots(self, name: str, job: RobotsJob) -> None:
-        self._events.put(RobotsAnswered(name, job, self._journey.ask_robots(job.target)))
-
-    def _probe(self) -> None:
-        assert self._last_reached is not None
-        self._guard.lookup.forget_failures()
-        try:
-            self._guard.connect(self._last_reached, timeout_s=5.0).close()
-        except Exception:
-            self._events.put(Probed(False))
-        else:
-            self._events.put(Probed(True))
 
     # what follows
 
@@ -414,22 +372,14 @@ class Schedule:
 
     def _robots_answered(self, name: str, job: RobotsJob, answer: str | Failure) -> None:
         self.requests += 1
-        origin = job.target.origin
         self._learn(name, job.target, answer if isinstance(answer, Failure) else None)
-        if isinstance(answer, Failure):
-            tries = attempts.FEW_TRIES.get(answer.reason, attempts.TRIES)
-            given_up = self._hosts.given_up(name)
-            if given_up is None and job.tries < tries:
-                pause = self._patience.back_off_s[min(job.tries, len(self._patience.back_off_s)) - 1]
-                job.tries += 1
+        if isinstance(answer, Failure) and self._hosts.given_up(name) is None:
+            pause = self._gate.pause(job, answer)
+            if pause is not None:
                 limits = self._patience.own if self._guard.is_private(job.target) else hosts.PUBLIC
-                self._hosts.add(name, job, limits, now=self._clock(), after_s=answer.retry_after or pause)
+                self._hosts.add(name, job, limits, now=self._clock(), after_s=pause)
                 return
-            self._robots_failures[origin] = answer
-        elif self._robots is not None:
-            self._robots.learn(origin, answer)
-        self._robots_jobs.pop(origin, None)
-        for waiting in job.waiting:
+        for waiting in self._gate.open(job, answer):
             self._queue(waiting)
 
     def _probed(self, reachable: bool) -> None:
@@ -442,7 +392,7 @@ class Schedule:
                 self._books.forget(entry)
                 self._shelves[label].put_back([entry])
             self._lost_in_outage.clear()
-            self._robots_failures.clear()
+            self._gate.forget_failures()
         elif not self._outage.goes_on(now):
             self.network_down = True
 
