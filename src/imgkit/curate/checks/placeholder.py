@@ -16,13 +16,13 @@ VERSION = 1
 
 LABELS: Final = 3  # from which a picture says nothing about any of them
 ADDRESSES: Final = 3
-ONE_COLOUR: Final = 0.4  # share of the picture; few photographs are so plain
+ONE_COLOUR: Final = 0.65  # share of the picture; of 304 photographs three are as plain
 
 
 def run(evidence: Evidence) -> list[Finding]:
     """Return a finding for each member of a group of copies that is under several labels and looks served, not taken.
 
-    That is: under three labels or more; or under two, from three addresses or more, with 40 % of it one colour. What a
+    That is: under three labels or more; or under two, from three addresses or more, with 65 % of it one colour. What a
     person decided about is no placeholder, and members that a person rejected do not count.
     """
     found = []
