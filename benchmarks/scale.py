@@ -61,6 +61,11 @@ MEASUREMENTS: dict[str, str] = {
     "manifest": "scale_manifest:manifest",
     "review": "scale_manifest:review",
 }
+    "pictures": "scale_manifest:pictures",
+    "torchrun": "scale_torchrun:torchrun",
+    "cluster-curate": "scale_cluster:cluster_curate",
+    "cluster-harvest": "scale_cluster:cluster_harvest",
+    "stages": "scale_stages:stages",
 """The module beside this one, and the function in it that yields the figures."""
 
 

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from imgkit.cli import console
+from imgkit.cli.engine import ADDRESS_DEFAULT, ADDRESS_HELP, ENGINE_HELP
 from imgkit.curate.config import KINDS, POLICIES, CurateConfig, Kind, Policy
 from imgkit.curate.review.config import ReviewConfig
 from imgkit.errors import UsageError
 
 if TYPE_CHECKING:
     from imgkit.curate.outcome import CurateReport
+    from imgkit.engine import Engine
 
 REASON_COLUMNS = {
     "bad.label": "label?",
@@ -58,6 +60,8 @@ def curate(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address of the review page, open nothing.")
     ] = False,
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "local",
+    ray_address: Annotated[str, typer.Option(help=ADDRESS_HELP, show_default=ADDRESS_DEFAULT)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put the set before the last curate back; twice: redo.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
@@ -74,16 +78,21 @@ def curate(
             device=device,
             seed=seed,
         )
-        if review:
-            page = ReviewConfig(data=data, port=port, open_browser=not no_browser)
-            _review(config, page, progress, as_json=as_json)
-            return
-        from imgkit.curate import clean
+        if undo and not review:
+            from imgkit.curate import clean
 
-        if undo:
             _print_undone(clean.undo(config), config, as_json=as_json)
             return
-        report = clean.curate(config, progress=progress, dry_run=dry_run)
+        from imgkit.engine import chosen
+
+        with chosen(engine, ray_address=ray_address) as machines:
+            if review:
+                page = ReviewConfig(data=data, port=port, open_browser=not no_browser)
+                _review(config, page, progress, machines, as_json=as_json)
+                return
+            from imgkit.curate import clean
+
+            report = clean.curate(config, progress=progress, dry_run=dry_run, engine=machines)
         progress.stop()
         if as_json:
             console.print_json(report.as_json())
@@ -91,10 +100,17 @@ def curate(
             show_report(report, config.data, dry_run=dry_run)
 
 
-def _review(config: CurateConfig, page: ReviewConfig, progress: console.ConsoleProgress, *, as_json: bool) -> None:
+def _review(
+    config: CurateConfig,
+    page: ReviewConfig,
+    progress: console.ConsoleProgress,
+    machines: "Engine | None",
+    *,
+    as_json: bool,
+) -> None:
     from imgkit.curate.reviewed import curate_with_review
 
-    report = curate_with_review(config, page, progress=progress)
+    report = curate_with_review(config, page, progress=progress, engine=machines)
     progress.stop()
     if as_json:
         console.print_json(report.as_json())

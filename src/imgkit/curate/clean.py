@@ -16,6 +16,7 @@ from imgkit.curate.judge import judge
 from imgkit.curate.outcome import CurateReport, summarise
 from imgkit.curate.pictures import Picture, gather
 from imgkit.curate.report import report_files
+from imgkit.engine import Engine
 from imgkit.manifest import Finding, Manifest, sole_owner
 from imgkit.manifest.exports import write_exports
 from imgkit.progress import Progress, Silent
@@ -23,7 +24,9 @@ from imgkit.vision.backbone import Backbone, load_backbone
 from imgkit.vision.embeddings import embed_readable
 
 
-def curate(config: CurateConfig, *, progress: Progress | None = None, dry_run: bool = False) -> CurateReport:
+def curate(
+    config: CurateConfig, *, progress: Progress | None = None, dry_run: bool = False, engine: Engine | None = None
+) -> CurateReport:
     """Curate the data folder and return what happened to every picture.
 
     Decisions that people made are kept, and what they did in the curated folder by hand becomes decisions first. The
@@ -34,6 +37,7 @@ def curate(config: CurateConfig, *, progress: Progress | None = None, dry_run: b
         config: the data folder and the settings.
         progress: is told what is being done.
         dry_run: only say what would happen; nothing but the cache is written.
+        engine: where pictures are looked at and embedded; None for this process. The set is the same.
 
     Raises:
         UsageError: no manifest, no pictures, or a curated folder that is not ours.
@@ -47,13 +51,13 @@ def curate(config: CurateConfig, *, progress: Progress | None = None, dry_run: b
         present = views.read_view(manifest.folder.curated)
         edits = by_hand.notice(manifest.folder, present, manifest.labels())
         if dry_run:
-            return _curated(manifest, config, edits, present, progress, write=False)
+            return _curated(manifest, config, edits, present, progress, write=False, engine=engine)
         if edits.decisions:
             for label in edits.new_labels:
                 manifest.add_label(label, label)
             manifest.decide(edits.decisions)
             progress.say(f"noticed in {manifest.folder.curated}: {edits.deleted} deleted, {edits.moved} moved by hand")
-        return _curated(manifest, config, edits, present, progress, write=True)
+        return _curated(manifest, config, edits, present, progress, write=True, engine=engine)
 
 
 def undo(config: CurateConfig) -> bool:
@@ -86,9 +90,10 @@ def _curated(
     progress: Progress,
     *,
     write: bool,
+    engine: Engine | None = None,
 ) -> CurateReport:
     pictures = gather(manifest) if write else _as_decided(gather(manifest), edits)
-    evidence = examine(pictures, config, manifest, progress)
+    evidence = examine(pictures, config, manifest, progress, engine)
     findings = run_checks(evidence, progress)
     judgements = judge(pictures, findings, evidence.group_names())
     items = {(item.label, item.image_id): item for item in manifest.items()}
@@ -118,12 +123,18 @@ def _curated(
     return report
 
 
-def examine(pictures: Sequence[Picture], config: CurateConfig, manifest: Manifest, progress: Progress) -> Evidence:
+def examine(
+    pictures: Sequence[Picture],
+    config: CurateConfig,
+    manifest: Manifest,
+    progress: Progress,
+    engine: Engine | None = None,
+) -> Evidence:
     """Return the pictures with their fingerprints, features and copies."""
     cache = manifest.folder.cache
-    prints = fingerprints(pictures, cache=cache, progress=progress)
+    prints = fingerprints(pictures, cache=cache, progress=progress, engine=engine)
     backbone = _backbone(config, progress)
-    features = _features(pictures, backbone, cache, progress) if backbone else None
+    features = _features(pictures, backbone, cache, progress, engine) if backbone else None
     copies = find_copies(pictures, prints, features, near_bits=config.near_bits, cache=cache, progress=progress)
     return Evidence(
         pictures=pictures,
@@ -132,14 +143,16 @@ def examine(pictures: Sequence[Picture], config: CurateConfig, manifest: Manifes
         config=config,
         cache=cache,
         features=features,
-        looks=_looks(pictures, backbone, features, config, cache, progress),
+        looks=_looks(pictures, backbone, features, config, cache, progress, engine),
         backbone=backbone,
     )
 
 
-def _features(pictures: Sequence[Picture], backbone: Backbone, cache: Path, progress: Progress) -> Floats:
+def _features(
+    pictures: Sequence[Picture], backbone: Backbone, cache: Path, progress: Progress, engine: Engine | None
+) -> Floats:
     paths, keys = [one.path for one in pictures], [one.file_sha256 for one in pictures]
-    return embed_readable(paths, backbone, cache=cache, keys=keys, progress=progress).features
+    return embed_readable(paths, backbone, cache=cache, keys=keys, progress=progress, engine=engine).features
 
 
 def _looks(
@@ -149,6 +162,7 @@ def _looks(
     config: CurateConfig,
     cache: Path,
     progress: Progress,
+    engine: Engine | None,
 ) -> Floats | None:
     """Return the features that the heads were trained on; the packaged network's, whatever else looks at labels."""
     if backbone is None or set(config.allow) == set(KINDS):
@@ -156,7 +170,7 @@ def _looks(
     if backbone.name == heads.BACKBONE and config.weights in ("auto", "packaged"):
         return features
     packaged = load_backbone(heads.BACKBONE, weights="packaged", device=config.device)
-    return _features(pictures, packaged, cache, progress)
+    return _features(pictures, packaged, cache, progress, engine)
 
 
 def run_checks(evidence: Evidence, progress: Progress) -> Mapping[str, Sequence[Finding]]:

@@ -1,6 +1,6 @@
 """Look at each file once and keep what the cheap checks need: hashes and a few measures, by content."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -11,9 +11,11 @@ from PIL import Image
 
 from imgkit.curate.columns import Columns, blank_row
 from imgkit.curate.pictures import Picture
+from imgkit.engine import Engine, WorkerFailure
+from imgkit.engine.chunks import each
 from imgkit.progress import Progress
 from imgkit.vision import phash
-from imgkit.vision.decode import UnreadablePictureError, grey_band, open_picture
+from imgkit.vision.decode import OWN_FILES, Rejected, UnreadablePictureError, decode, grey_band, open_picture
 
 VERSION: Final = 3  # of the measures below; another version is measured afresh
 LOOK_AT_PX: Final = 120  # asks the JPEG decoder for at least twice this, a quarter of the time of all pixels
@@ -22,6 +24,7 @@ SHARP_TILES_PERCENTILE: Final = 90  # a plain background does not make a sharp s
 BORDER: Final = 0.04  # of the shorter side
 NEARLY_WHITE: Final = 240
 WORKERS: Final = 4  # threads; the decoder works outside Python's lock
+CHUNK: Final = 32  # pictures that travel together to another machine: about 1 MB
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,21 +51,50 @@ RECORD: Final = np.dtype(
 Fingerprints = np.ndarray[tuple[int], np.dtype[np.void]]
 
 
-def fingerprints(pictures: Sequence[Picture], *, cache: Path, progress: Progress) -> Fingerprints:
-    """Return a ``RECORD`` per picture, in order; files whose content was seen before are not opened."""
+def fingerprints(
+    pictures: Sequence[Picture], *, cache: Path, progress: Progress, engine: Engine | None = None
+) -> Fingerprints:
+    """Return a ``RECORD`` per picture, in order; files whose content was seen before are not opened.
+
+    ``engine`` looks at them in its workers; None looks at them here.
+    """
     store = Columns(cache / f"fingerprints-{VERSION}.npz", RECORD)
     known = store.read()
     new = sorted({one.file_sha256: one for one in pictures if one.file_sha256 not in known}.items())
     if new:
         progress.start("looking at pictures", len(new))
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for (sha256, _), row in zip(new, pool.map(_look_at, [one.path for _, one in new]), strict=True):
-                if row["readable"]:
-                    known[sha256] = row
-                progress.advance()
+        paths = [one.path for _, one in new]
+        for number, row in _look_here(paths) if engine is None else _look_afar(paths, engine):
+            if row["readable"]:
+                known[new[number][0]] = row
+            progress.advance()
         store.write(known)
     unreadable = blank_row(RECORD)
     return np.array([known.get(one.file_sha256, unreadable) for one in pictures], dtype=RECORD)
+
+
+def _look_here(paths: Sequence[Path]) -> Iterator[tuple[int, np.void]]:
+    with ThreadPoolExecutor(WORKERS) as pool:
+        yield from enumerate(pool.map(_look_at, paths))
+
+
+def _look_afar(paths: Sequence[Path], engine: Engine) -> Iterator[tuple[int, np.void]]:
+    for number, outcome in each(engine, look_at_bodies, map(_body, paths), size=CHUNK):
+        lost = isinstance(outcome, WorkerFailure)  # a picture that kills its worker is not readable
+        yield number, blank_row(RECORD) if lost else np.frombuffer(outcome, RECORD)[0]
+
+
+def _body(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""  # is not readable there either
+
+
+def look_at_bodies(bodies: Sequence[bytes]) -> list[bytes]:
+    """Return the ``RECORD`` of each picture as bytes; runs in workers."""
+    outcomes = (decode(body, limits=OWN_FILES, longest=LOOK_AT_PX) for body in bodies)
+    return [(blank_row(RECORD) if isinstance(one, Rejected) else measure(one.image)).tobytes() for one in outcomes]
 
 
 def _look_at(path: Path) -> np.void:

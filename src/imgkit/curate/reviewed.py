@@ -8,6 +8,7 @@ from imgkit.curate.judge import in_set
 from imgkit.curate.outcome import CurateReport
 from imgkit.curate.review.config import ReviewConfig
 from imgkit.curate.review.serve import ReviewReport, review
+from imgkit.engine import Engine
 from imgkit.manifest import Manifest
 from imgkit.progress import Progress, Silent
 
@@ -27,7 +28,9 @@ class ReviewedReport:
         }
 
 
-def curate_with_review(config: CurateConfig, page: ReviewConfig, *, progress: Progress | None = None) -> ReviewedReport:
+def curate_with_review(
+    config: CurateConfig, page: ReviewConfig, *, progress: Progress | None = None, engine: Engine | None = None
+) -> ReviewedReport:
     """Serve the review page of a data folder, and curate the folder by what was decided there.
 
     The checks run first where a picture has no verdict yet; else the page opens at once.
@@ -36,6 +39,7 @@ def curate_with_review(config: CurateConfig, page: ReviewConfig, *, progress: Pr
         config: as for ``curate``.
         page: how to serve the page; its data folder is that of ``config``.
         progress: is told what is being done, and the address of the page.
+        engine: as for ``curate``.
 
     Raises:
         As ``curate`` and ``review``.
@@ -46,7 +50,7 @@ def curate_with_review(config: CurateConfig, page: ReviewConfig, *, progress: Pr
     def finish() -> Mapping[str, object]:
         from imgkit.curate.clean import curate  # loads the model's library, which the page does not need
 
-        written.append(curate(config, progress=progress))
+        written.append(curate(config, progress=progress, engine=engine))
         folder = config.data / "curated"
         return {
             "kept": written[-1].totals["in_set"],

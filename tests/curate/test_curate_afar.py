@@ -1,0 +1,51 @@
+"""A curate whose looking and embedding is done by the machines of a cluster."""
+
+import pytest
+from drawn_photos import photo
+from harvest_builder import HarvestBuilder
+
+from imgkit.curate.clean import curate
+from imgkit.curate.config import CurateConfig
+from imgkit.engine import ClusterEngine, LocalEngine
+from imgkit.manifest import Manifest
+from imgkit.manifest.digest import digest
+
+
+@pytest.fixture
+def harvest(tmp_path):
+    """Builds the same data folder, with copies and an unreadable file, as often as it is called."""
+
+    def build(name):
+        builder = HarvestBuilder(tmp_path / name)
+        for number in range(24):
+            builder.add("coral" if number % 2 else "king", photo(number))
+        broken = builder.add("coral", photo(30))
+        builder.add("coral", photo(1).resize((200, 150)))
+        builder.folder.harvested_file("coral", broken).write_bytes(b"no picture")
+        return builder.close()
+
+    return build
+
+
+def curated(data, engine):
+    """Curate with the packaged network; return what the manifest says and what the set holds."""
+    curate(CurateConfig(data=data, weights="packaged", device="cpu"), engine=engine)
+    with Manifest.open_existing(data) as manifest:
+        return digest(manifest), sorted(path.relative_to(data / "curated") for path in data.glob("curated/*/*"))
+
+
+def test_a_cluster_curates_the_same_as_one_machine_also_when_a_machine_is_lost(harvest, machines):
+    here = curated(harvest("here"), None)
+    lost = machines.add()
+    with ClusterEngine(machines.address) as engine:
+        engine.submit(abs, -1).result()
+        machines.lose(lost)
+        there = curated(harvest("there"), engine)
+
+    assert there == here
+    assert len(here[1]) == 24
+
+
+def test_workers_of_this_machine_curate_the_same_as_this_process(harvest):
+    with LocalEngine(2) as engine:
+        assert curated(harvest("workers"), engine) == curated(harvest("here"), None)
