@@ -6,9 +6,9 @@ import time
 from imgkit.engine import InlineEngine
 from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
-from imgkit.harvest.fetch import FetchLimits
-from imgkit.harvest.hosts import HostLimits
 from imgkit.harvest.http import Session
+from imgkit.harvest.network.fetch import FetchLimits
+from imgkit.harvest.network.hosts import HostLimits
 from imgkit.harvest.patience import Patience
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import Ready, SearchQuery

@@ -31,7 +31,7 @@ from imgkit.demo.services import flickr, google_api
 from imgkit.demo.web import serve
 from imgkit.demo.world import Host, World
 from imgkit.engine import LocalEngine
-from imgkit.harvest.fetch import FetchLimits
+from imgkit.harvest.network.fetch import FetchLimits
 from imgkit.harvest.patience import Patience
 from imgkit.manifest import Manifest
 

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 import pytest
 from canary import Server, always, drip, reply
 
-from imgkit.harvest.answers import Failure, Fetched, of_status, seconds_to_wait
-from imgkit.harvest.fetch import Fetcher, FetchLimits
-from imgkit.harvest.guard import Allowed, Guard
 from imgkit.harvest.local import read_file
-from imgkit.harvest.signals import opt_out
+from imgkit.harvest.network.answers import Failure, Fetched, of_status, seconds_to_wait
+from imgkit.harvest.network.fetch import Fetcher, FetchLimits
+from imgkit.harvest.network.guard import Allowed, Guard
+from imgkit.harvest.network.signals import opt_out
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 20
 HASTY = FetchLimits(connect_s=1, headers_s=0.6, gap_s=0.6, slow_window_s=0.4, deadline_s=1.5, max_bytes=100_000)

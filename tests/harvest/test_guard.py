@@ -7,12 +7,12 @@ import pytest
 from canary import Server, always, reply
 
 from imgkit.errors import UsageError
-from imgkit.harvest.addresses import Refused, parse
-from imgkit.harvest.answers import Failure
-from imgkit.harvest.fetch import Fetcher
-from imgkit.harvest.guard import Allowed, Guard
-from imgkit.harvest.lookup import Lookup
-from imgkit.harvest.networks import why_not_public
+from imgkit.harvest.network.addresses import Refused, parse
+from imgkit.harvest.network.answers import Failure
+from imgkit.harvest.network.fetch import Fetcher
+from imgkit.harvest.network.guard import Allowed, Guard
+from imgkit.harvest.network.lookup import Lookup
+from imgkit.harvest.network.networks import why_not_public
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(2000)
 

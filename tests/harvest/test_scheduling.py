@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgkit.harvest.addresses import parse
-from imgkit.harvest.answers import Failure, Fetched, Moved
-from imgkit.harvest.attempts import Again, Attempt, Done, follow
-from imgkit.harvest.hosts import OWN, PUBLIC, HostLimits, Hosts, host_name, limits_for
 from imgkit.harvest.ledger import Ledger, is_stand_in, settled, site_and_address
-from imgkit.harvest.outage import Outage
+from imgkit.harvest.network.addresses import parse
+from imgkit.harvest.network.answers import Failure, Fetched, Moved
+from imgkit.harvest.network.attempts import Again, Attempt, Done, follow
+from imgkit.harvest.network.hosts import OWN, PUBLIC, HostLimits, Hosts, host_name, limits_for
+from imgkit.harvest.network.outage import Outage
+from imgkit.harvest.network.robots import of_answer, read_robots
 from imgkit.harvest.ranking import in_order
 from imgkit.harvest.report import HarvestReport, LabelResult
-from imgkit.harvest.robots import of_answer, read_robots
 from imgkit.harvest.screening import Tombstones, buried_author, buried_url, screen
 from imgkit.harvest.shelves import Shelf
 from imgkit.harvest.yields import next_steps, total, yield_table

@@ -10,7 +10,7 @@ import pytest
 
 from imgkit.harvest.config import HarvestConfig, agent
 from imgkit.harvest.http import Session, is_loopback, open_fetch, pause_between
-from imgkit.harvest.lookup import Lookup
+from imgkit.harvest.network.lookup import Lookup
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import NoAnswer, Ready, Request, Response
 

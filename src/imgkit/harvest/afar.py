@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from imgkit.engine import ClusterEngine, Engine, WorkerFailure
-from imgkit.harvest import robots
-from imgkit.harvest.addresses import Target
-from imgkit.harvest.answers import Failure, Fetched
-from imgkit.harvest.attempts import Attempt
-from imgkit.harvest.fetch import Fetcher, FetchLimits
-from imgkit.harvest.guard import Allowed, Guard
-from imgkit.harvest.hosts import host_name
 from imgkit.harvest.ingest import Ingested, Task, ingest
 from imgkit.harvest.journey import Arrived, Journey, Timed
+from imgkit.harvest.network import robots
+from imgkit.harvest.network.addresses import Target
+from imgkit.harvest.network.answers import Failure, Fetched
+from imgkit.harvest.network.attempts import Attempt
+from imgkit.harvest.network.fetch import Fetcher, FetchLimits
+from imgkit.harvest.network.guard import Allowed, Guard
+from imgkit.harvest.network.hosts import host_name
 from imgkit.harvest.originals import Originals
 from imgkit.harvest.screening import Tombstones
 from imgkit.vision.decode import Rejected

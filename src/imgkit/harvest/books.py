@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from imgkit.harvest.addresses import Refused, parse
-from imgkit.harvest.answers import Failure
 from imgkit.harvest.journey import Arrived
 from imgkit.harvest.ledger import MOVED, Ledger, is_stand_in
 from imgkit.harvest.materialise import write_item
+from imgkit.harvest.network.addresses import Refused, parse
+from imgkit.harvest.network.answers import Failure
 from imgkit.harvest.ranking import Entry
 from imgkit.manifest import Candidate, Image, Item, Manifest
 from imgkit.manifest.addresses import url_key

@@ -10,9 +10,9 @@ from imgkit.engine import Engine, LocalEngine
 from imgkit.harvest.candidates import reopen, settle
 from imgkit.harvest.config import HarvestConfig
 from imgkit.harvest.gather import Gathered, Means, gather, targets
-from imgkit.harvest.guard import Allowed, Guard
 from imgkit.harvest.http import open_fetch
 from imgkit.harvest.materialise import materialise
+from imgkit.harvest.network.guard import Allowed, Guard
 from imgkit.harvest.originals import RESERVE_BYTES, require_space, sweep
 from imgkit.harvest.patience import PATIENCE, Patience
 from imgkit.harvest.plan import Search, searches

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from imgkit.harvest import attempts
-from imgkit.harvest.answers import Failure
 from imgkit.harvest.jobs import Job, RobotsJob
-from imgkit.harvest.robots import RobotsBook
+from imgkit.harvest.network import attempts
+from imgkit.harvest.network.answers import Failure
+from imgkit.harvest.network.robots import RobotsBook
 
 
 class Gate:

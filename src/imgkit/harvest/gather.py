@@ -11,14 +11,14 @@ from imgkit.harvest.afar import JourneyAfar, Orders
 from imgkit.harvest.books import Books
 from imgkit.harvest.candidates import waiting
 from imgkit.harvest.config import HarvestConfig, agent
-from imgkit.harvest.fetch import Fetcher
-from imgkit.harvest.guard import Guard
 from imgkit.harvest.interrupt import postponed
 from imgkit.harvest.journey import Journey
+from imgkit.harvest.network.fetch import Fetcher
+from imgkit.harvest.network.guard import Guard
+from imgkit.harvest.network.robots import MAX_AGE_S, RobotsBook
 from imgkit.harvest.originals import Originals
 from imgkit.harvest.patience import Patience
 from imgkit.harvest.plan import Search
-from imgkit.harvest.robots import MAX_AGE_S, RobotsBook
 from imgkit.harvest.schedule import WORKERS, Schedule
 from imgkit.harvest.screening import Tombstones
 from imgkit.harvest.search import OpenFetch, Refusal, SearchDesk

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from imgkit.harvest.addresses import Target
-from imgkit.harvest.answers import Fetched
-from imgkit.harvest.guard import Guard
 from imgkit.harvest.jobs import Answered, Job, Kept, Probed, RobotsAnswered, RobotsJob
 from imgkit.harvest.journey import Journey
+from imgkit.harvest.network.addresses import Target
+from imgkit.harvest.network.answers import Fetched
+from imgkit.harvest.network.guard import Guard
 from imgkit.harvest.search import Broken
 
 PROBE_SECONDS: Final = 5.0

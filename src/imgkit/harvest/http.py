@@ -14,7 +14,7 @@ import urllib3
 
 import imgkit
 from imgkit.harvest.config import MIB, HarvestConfig, agent
-from imgkit.harvest.lookup import Lookup, LookupFailedError
+from imgkit.harvest.network.lookup import Lookup, LookupFailedError
 from imgkit.harvest.providers.answers import host_of
 from imgkit.harvest.providers.interface import Fetch, NoAnswer, Provider, Ready, Request, Response
 

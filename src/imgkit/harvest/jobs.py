@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from imgkit.harvest.addresses import Target
-from imgkit.harvest.answers import Failure
-from imgkit.harvest.attempts import Attempt
 from imgkit.harvest.journey import Arrived, Timed
+from imgkit.harvest.network.addresses import Target
+from imgkit.harvest.network.answers import Failure
+from imgkit.harvest.network.attempts import Attempt
 from imgkit.harvest.ranking import Entry
 
 

@@ -4,12 +4,13 @@ import time
 from dataclasses import dataclass
 
 from imgkit.engine import Engine, WorkerFailure
-from imgkit.harvest import local, robots
-from imgkit.harvest.addresses import Target
-from imgkit.harvest.answers import Failure, Fetched, Moved
-from imgkit.harvest.attempts import Attempt
-from imgkit.harvest.fetch import Fetcher
+from imgkit.harvest import local
 from imgkit.harvest.ingest import Ingested, Shrunk, Task, ingest
+from imgkit.harvest.network import robots
+from imgkit.harvest.network.addresses import Target
+from imgkit.harvest.network.answers import Failure, Fetched, Moved
+from imgkit.harvest.network.attempts import Attempt
+from imgkit.harvest.network.fetch import Fetcher
 from imgkit.harvest.originals import Originals
 from imgkit.harvest.screening import Tombstones
 from imgkit.manifest import Image

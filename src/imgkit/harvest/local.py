@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from imgkit.harvest.answers import Failure, Fetched
+from imgkit.harvest.network.answers import Failure, Fetched
 
 # links are not followed (a picture must not lead out of its folder), and a pipe must not block
 _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from imgkit.harvest.attempts import BACK_OFF_S
-from imgkit.harvest.fetch import FetchLimits
-from imgkit.harvest.hosts import OWN, HostLimits
+from imgkit.harvest.network.attempts import BACK_OFF_S
+from imgkit.harvest.network.fetch import FetchLimits
+from imgkit.harvest.network.hosts import OWN, HostLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,21 +11,22 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from imgkit.harvest import attempts, hosts, local
-from imgkit.harvest.addresses import Refused, Target
-from imgkit.harvest.answers import Failure, Fetched, Moved
-from imgkit.harvest.attempts import Again, Attempt, Done
+from imgkit.harvest import local
 from imgkit.harvest.books import Books
 from imgkit.harvest.gate import Gate
-from imgkit.harvest.guard import Guard
 from imgkit.harvest.hands import Hands
-from imgkit.harvest.hosts import Hosts
 from imgkit.harvest.jobs import Answered, Job, Kept, Probed, RobotsAnswered, RobotsJob
 from imgkit.harvest.journey import Arrived, Journey, Timed
-from imgkit.harvest.outage import UNREACHABLE, Outage
+from imgkit.harvest.network import attempts, hosts
+from imgkit.harvest.network.addresses import Refused, Target
+from imgkit.harvest.network.answers import Failure, Fetched, Moved
+from imgkit.harvest.network.attempts import Again, Attempt, Done
+from imgkit.harvest.network.guard import Guard
+from imgkit.harvest.network.hosts import Hosts
+from imgkit.harvest.network.outage import UNREACHABLE, Outage
+from imgkit.harvest.network.robots import RobotsBook
 from imgkit.harvest.patience import Patience
 from imgkit.harvest.ranking import Entry
-from imgkit.harvest.robots import RobotsBook
 from imgkit.harvest.search import Asking, Broken, SearchDesk, Searched
 from imgkit.harvest.shelves import Shelf
 from imgkit.manifest import Manifest

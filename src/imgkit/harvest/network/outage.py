@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from imgkit.harvest.answers import Failure
+from imgkit.harvest.network.answers import Failure
 
 UNREACHABLE: Final = frozenset({"net.dns", "net.connect", "net.proxy"})
 

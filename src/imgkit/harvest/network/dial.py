@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Sequence
 
-from imgkit.harvest.addresses import IPAddress
+from imgkit.harvest.network.addresses import IPAddress
 
 HEAD_START_SECONDS = 0.25
 _UNDER_WAY = (0, errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY)

@@ -4,7 +4,7 @@ import ipaddress
 from collections.abc import Iterator
 from typing import Final
 
-from imgkit.harvest.addresses import IPAddress
+from imgkit.harvest.network.addresses import IPAddress
 
 IPV4_NOT_PUBLIC: Final = tuple(
     (ipaddress.IPv4Network(network), what)

@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from imgkit.harvest.addresses import Target
-from imgkit.harvest.answers import Failure
-from imgkit.harvest.attempts import LONGEST_WAIT_S
+from imgkit.harvest.network.addresses import Target
+from imgkit.harvest.network.answers import Failure
+from imgkit.harvest.network.attempts import LONGEST_WAIT_S
 
 Job = TypeVar("Job")
 

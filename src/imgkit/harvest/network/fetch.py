@@ -10,14 +10,14 @@ from typing import Final
 from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError, IncompleteRead, ProtocolError, SSLError
 
-from imgkit.harvest import signals
-from imgkit.harvest.addresses import Refused, Target, parse
-from imgkit.harvest.answers import REDIRECTS, Failure, Fetched, Moved, of_status
-from imgkit.harvest.body import Pace, Receiver
-from imgkit.harvest.connections import Connections, Link
-from imgkit.harvest.guard import Guard
-from imgkit.harvest.lookup import LookupFailedError
-from imgkit.harvest.watchdog import Watch, Watchdog
+from imgkit.harvest.network import signals
+from imgkit.harvest.network.addresses import Refused, Target, parse
+from imgkit.harvest.network.answers import REDIRECTS, Failure, Fetched, Moved, of_status
+from imgkit.harvest.network.body import Pace, Receiver
+from imgkit.harvest.network.connections import Connections, Link
+from imgkit.harvest.network.guard import Guard
+from imgkit.harvest.network.lookup import LookupFailedError
+from imgkit.harvest.network.watchdog import Watch, Watchdog
 
 ACCEPT: Final = "image/jpeg,image/png,image/webp,image/*;q=0.8,*/*;q=0.5"
 READ_BYTES: Final = 65536

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from imgkit.errors import UsageError
-from imgkit.harvest.addresses import IPAddress, Refused, Target, parse
-from imgkit.harvest.dial import dial
-from imgkit.harvest.lookup import Lookup
-from imgkit.harvest.networks import why_not_public
+from imgkit.harvest.network.addresses import IPAddress, Refused, Target, parse
+from imgkit.harvest.network.dial import dial
+from imgkit.harvest.network.lookup import Lookup
+from imgkit.harvest.network.networks import why_not_public
 
 PORTS: Final = frozenset({80, 443, 8000, 8080, 8443})
 """Ports on which public pictures are served."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from imgkit.harvest.answers import Failure, Fetched, Moved
+from imgkit.harvest.network.answers import Failure, Fetched, Moved
 
 TRIES: Final = 3
 FEW_TRIES: Final[dict[str, int]] = {

@@ -15,10 +15,10 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import is_connection_dropped
 
 from imgkit.errors import UsageError
-from imgkit.harvest.addresses import Refused, Target, parse
-from imgkit.harvest.guard import Guard
-from imgkit.harvest.lookup import LookupFailedError
-from imgkit.harvest.watchdog import Watch
+from imgkit.harvest.network.addresses import Refused, Target, parse
+from imgkit.harvest.network.guard import Guard
+from imgkit.harvest.network.lookup import LookupFailedError
+from imgkit.harvest.network.watchdog import Watch
 
 IDLE_SECONDS = 15.0
 IDLE_PER_HOST = 2

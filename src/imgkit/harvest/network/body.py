@@ -4,7 +4,7 @@ import time
 import zlib
 from typing import Final
 
-from imgkit.harvest.answers import Failure
+from imgkit.harvest.network.answers import Failure
 from imgkit.vision import sniff
 
 SNIFF_BYTES: Final = 1024

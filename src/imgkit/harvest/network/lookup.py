@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 
-from imgkit.harvest.addresses import IPAddress
+from imgkit.harvest.network.addresses import IPAddress
 
 Resolve = Callable[[str], Sequence[str]]
 """Host name to IP addresses in order of preference; raises OSError when it does not resolve."""

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
-from imgkit.harvest import signals
-from imgkit.harvest.addresses import Target
-from imgkit.harvest.answers import Failure, Fetched
+from imgkit.harvest.network import signals
+from imgkit.harvest.network.addresses import Target
+from imgkit.harvest.network.answers import Failure, Fetched
 
 PATH: Final = "/robots.txt"
 LONGEST_BYTES: Final = 512 * 1024
