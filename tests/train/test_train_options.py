@@ -64,8 +64,22 @@ def test_the_last_size_is_that_of_the_model():
 
 
 @pytest.mark.parametrize(
+    ("changes", "backbone"),
+    [
+        ({}, None),
+        ({"preset": "fast"}, "tf_efficientnet_lite0"),
+        ({"preset": "best"}, "mobilenetv4_conv_medium.e500_r256_in1k"),
+        ({"preset": "best", "backbone": "resnet18.a1_in1k"}, "resnet18.a1_in1k"),
+    ],
+)
+def test_a_preset_names_a_backbone_where_nobody_does(changes, backbone):
+    assert checked(replace(CONFIG, device="cpu", **changes)).backbone == backbone
+
+
+@pytest.mark.parametrize(
     ("changes", "sentence"),
     [
+        ({"preset": "good"}, "Choose fast, default, best."),
         ({"progressive": (224, 160)}, "--progressive 224,160 does not grow"),
         ({"progressive": (160, 160)}, "does not grow"),
         ({"progressive": (160, 224), "size": 192}, "--progressive ends at 224 px and --size is 192"),

@@ -36,6 +36,10 @@ def train(
             show_default="on a GPU yes, on a CPU no",
         ),
     ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Which backbone, where none is named: fast, default or best.", show_default=_shown("preset")),
+    ] = None,
     backbone: Annotated[
         str | None,
         typer.Option(help="A timm model to start from (imgkit models).", show_default="the best for this machine"),
@@ -128,6 +132,12 @@ def train(
         bool | None,
         typer.Option("--compile", help="Compile the training steps, if a few of them show that it pays."),
     ] = None,
+    deterministic: Annotated[
+        bool | None,
+        typer.Option(
+            "--deterministic", help="The same numbers from the same GPU every time; slower. A CPU gives them anyway."
+        ),
+    ] = None,
     runs: Annotated[
         Path | None, typer.Option(help="Folder that the run's folder is made in.", show_default=_shown("runs"))
     ] = None,
@@ -163,12 +173,14 @@ def train(
         "split_file": split,
         "folds": folds,
         "seed": seed,
+        "preset": preset,
         "backbone": backbone,
         "weights": weights,
         "size": size,
         "device": device,
         "precision": precision,
         "compile": compile_,
+        "deterministic": deterministic,
         "finetune": finetune,
         "epochs": epochs,
         "steps": steps,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from imgkit.progress import Progress, Silent
+from imgkit.train.checked import checked
 from imgkit.train.config import TrainConfig
 from imgkit.train.folder import scan
 from imgkit.train.intervals import Z95
@@ -58,7 +59,7 @@ def check(config: TrainConfig, *, progress: Progress | None = None) -> list[Tria
     Raises:
         UsageError: the data or the backbone cannot be used at all.
     """
-    progress = progress or Silent()
+    progress, config = progress or Silent(), checked(config)
     cache = cache_folder(config)
     found = scan(config.data, cache=cache, progress=progress)
     backbone = backbone_of(config, progress)

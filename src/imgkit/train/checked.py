@@ -5,14 +5,23 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from imgkit.errors import UsageError
-from imgkit.train.config import MONITORS, AskedPrecision, Balance, Length, TrainConfig
+from imgkit.train.config import MONITORS, AskedPrecision, Balance, Length, Preset, TrainConfig
 from imgkit.train.trackers import find_program
+from imgkit.vision.device import choose_device
+from imgkit.vision.weights import PACKAGED_MODEL
 
 CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "monitor": MONITORS,
     "balance": get_args(Balance),
+    "preset": get_args(Preset),
     "recipe": get_args(Length),
     "precision": get_args(AskedPrecision),
+}
+PRESETS: Final = {
+    ("cpu", "fast"): PACKAGED_MODEL,
+    ("cpu", "best"): "mobilenetv4_conv_medium.e500_r256_in1k",
+    ("gpu", "fast"): "convnext_nano.in12k_ft_in1k",
+    ("gpu", "best"): "convnext_base.fb_in22k_ft_in1k",
 }
 SMALLEST_SIZE, LARGEST_SIZE = 32, 2048
 
@@ -37,7 +46,15 @@ def checked(config: TrainConfig) -> TrainConfig:
         raise UsageError(
             f"--weights {config.weights} is no file. Nothing was changed. Give a file, or auto, packaged or hub."
         )
-    return _sized(config)
+    return _sized(_named(config))
+
+
+def _named(config: TrainConfig) -> TrainConfig:
+    """Return the settings with the backbone of the preset; that of the usual one may depend on what can be had."""
+    if config.backbone is not None or config.preset == "default":
+        return config
+    place = "gpu" if choose_device(config.device).type != "cpu" else "cpu"
+    return replace(config, backbone=PRESETS[place, config.preset])
 
 
 def _sized(config: TrainConfig) -> TrainConfig:

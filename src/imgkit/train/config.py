@@ -16,6 +16,9 @@ training, "auto" is the sampler where the labels are lopsided."""
 Length = Literal["short", "long"]
 """How long and how varied training is: "long" mixes pictures and takes four times the steps."""
 
+Preset = Literal["fast", "default", "best"]
+"""Which backbone is taken where none is named."""
+
 AskedPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 
 SMALLEST_VALIDATION_PER_LABEL = 30  # with fewer, one split says little: out-of-fold numbers are used instead
@@ -30,9 +33,10 @@ class TrainConfig:
 
     The run: its folder is ``runs / name``; ``resume`` goes on with an unfinished one, with the settings that it has.
 
-    The model: ``backbone`` is a timm name; ``weights`` is "auto", "packaged", "hub" or a file; ``size`` is the side in
-    pixels of the pictures that it sees. ``precision`` is the number format of features and training; ``compile`` asks
-    for compiled training steps where they pay.
+    The model: ``backbone`` is a timm name, None the one of the ``preset``; ``weights`` is "auto", "packaged", "hub" or a
+    file; ``size`` is the side in pixels of the pictures that it sees. ``precision`` is the number format of features
+    and training; ``compile`` asks for compiled training steps where they pay, ``deterministic`` for the same numbers
+    from the same GPU every time.
 
     The work: ``finetune`` None means yes on a GPU, no on a CPU; the length is ``steps``, else ``epochs``, else derived;
     ``minutes`` caps it. ``lr`` is that of the head at a batch of 64; deeper layers get less by ``layer_decay`` each;
@@ -51,12 +55,14 @@ class TrainConfig:
     folds: int = 5
     seed: int = 0
 
+    preset: Preset = "default"
     backbone: str | None = None
     weights: str = "auto"
     size: int | None = None
     device: str = "auto"
     precision: AskedPrecision = "auto"
     compile: bool = False
+    deterministic: bool = False
 
     finetune: bool | None = None
     epochs: int | None = None

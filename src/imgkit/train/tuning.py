@@ -1,6 +1,7 @@
 """Set up fine-tuning: pixels, network, judge and recipe, ready for the loop."""
 
 import copy
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,6 +113,9 @@ def backbone_of(config: TrainConfig, progress: Progress | None = None) -> Backbo
     Raises:
         UsageError: there is no such backbone, or it cannot be used as asked.
     """
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # which it asks for
+        torch.use_deterministic_algorithms(True, warn_only=True)
     precision = PRECISIONS.get(config.precision)
     if precision == "float16" and choose_device(config.device).type == "cpu":
         raise UsageError(
