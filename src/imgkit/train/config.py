@@ -33,8 +33,8 @@ class TrainConfig:
 
     The run: its folder is ``runs / name``; ``resume`` goes on with an unfinished one, with the settings that it has.
 
-    The model: ``backbone`` is a timm name, None the one of the ``preset``; ``weights`` is "auto", "packaged", "hub" or a
-    file; ``size`` is the side in pixels of the pictures that it sees. ``precision`` is the number format of features
+    The model: ``backbone`` is a timm name, None the one of the ``preset``; ``weights`` is "auto", "packaged", "hub" or
+    a file; ``size`` is the side in pixels of the pictures that it sees. ``precision`` is the number format of features
     and training; ``compile`` asks for compiled training steps where they pay, ``deterministic`` for the same numbers
     from the same GPU every time.
 
