@@ -25,11 +25,12 @@ from sklearn.metrics import roc_auc_score
 
 from imgkit.curate import hamming
 from imgkit.curate.duplicates import COPY_FROM, find_copies
-from imgkit.curate.fingerprints import fingerprints
+from imgkit.curate.fingerprints import LOOK_AT_PX, fingerprints
 from imgkit.curate.grouping import groups_of
 from imgkit.manifest import Manifest
 from imgkit.progress import Silent
-from imgkit.vision.decode import open_picture
+from imgkit.vision.decode import GREY_TAIL_SHARE, OWN_FILES, Decoded, Rejected, decode, grey_band, open_picture
+from imgkit.vision.resize import jpeg_bytes, shrink
 
 TABLE = Table("measure", "of", "value")
 tell = TABLE.tell
@@ -146,6 +147,55 @@ def share_right(pairs, source, threshold: float) -> float:
     return sum(hits) / max(1, len(hits))
 
 
+# files
+
+
+def damaged(arguments: argparse.Namespace) -> None:
+    """Odd files, photographs whose data was cut before an end marker, and whole photographs."""
+    every = [one for folder in ("monkeys", "bears_harvest", "offtopic") for one in whole(arguments.photos / folder)]
+    bands = [grey_band(open_picture(file, longest=LOOK_AT_PX)) for file in every]
+    flagged = [file.name for file, band in zip(every, bands, strict=True) if band >= GREY_TAIL_SHARE]
+    tell(
+        "whole photographs called damaged",
+        "",
+        f"{len(flagged)} of {len(every)}{': ' if flagged else ''}{flagged or ''}",
+    )
+    for kept in (0.2, 0.5, 0.8, 0.9):
+        found = [harvested_band(cut(file, kept)) >= GREY_TAIL_SHARE for file in every[:: len(every) // 200]]
+        tell("cut JPEG with an end marker called damaged", f"{kept:.0%} of its bytes", f"{sum(found)} of {len(found)}")
+    with (arguments.photos / "odd.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    outcomes = {row["path"]: decode((arguments.photos / "odd" / row["path"]).read_bytes(), longest=500) for row in rows}
+    broken = [row["path"] for row in rows if row["result"] != "loads"]
+    refused = [path for path in broken if isinstance(outcomes[path], Rejected)]
+    tell("odd files that do not load", "refused with a reason", f"{len(refused)} of {len(broken)}")
+    reasons = Counter(one.reason for path, one in outcomes.items() if isinstance(one, Rejected) and path not in broken)
+    tell(
+        "odd files that load",
+        "pictures, the others by reason",
+        f"{len(rows) - len(broken) - sum(reasons.values())}, {dict(reasons)}",
+    )
+
+
+def whole(folder: Path) -> list[Path]:
+    """Return the files of a folder that decode, as a harvest judges it."""
+    return [file for file in sorted(folder.rglob("*.*")) if isinstance(decode(file.read_bytes(), longest=500), Decoded)]
+
+
+def cut(file: Path, kept: float) -> bytes:
+    body = jpeg_bytes(open_picture(file), quality=85)
+    return body[: round(kept * len(body))] + b"\xff\xd9"
+
+
+def harvested_band(body: bytes) -> float:
+    """Return the grey band of what a harvest keeps of a body."""
+    outcome = decode(body, limits=OWN_FILES)
+    assert isinstance(outcome, Decoded)
+    again = decode(jpeg_bytes(shrink(outcome.image, 500)), limits=OWN_FILES, longest=LOOK_AT_PX)
+    assert isinstance(again, Decoded)
+    return grey_band(again.image)
+
+
 # a real harvest, against a person's verdict on every file
 
 
@@ -255,6 +305,7 @@ def speed(arguments: argparse.Namespace) -> None:
 
 SECTIONS = {
     "copies": copies,
+    "damaged": damaged,
     "bears": bears,
     "speed": speed,
 }
