@@ -184,6 +184,7 @@ def test_a_second_run_looks_at_no_picture_twice_and_says_the_same(finished):
     again = train(replace(config, name="second"), progress=told)
 
     assert told.work["embedding"] == 0
+    assert "time    every picture is embedded already" in told.lines
     assert again.test == report.test
     assert again.data_digest == report.data_digest
 

@@ -76,6 +76,11 @@ class Plan:
         smallest = min(self.labels, key=lambda label: label.total)
         splits = " / ".join(f"{split} {self.count(split):,}" for split in SPLITS)
         tuning = f"; about {duration(self.seconds_to_fit)} to fine-tune" if self.recipe else ""
+        embedding = (
+            f"about {duration(self.seconds_to_embed)} to embed what is not in the cache"
+            if self.seconds_to_embed
+            else "every picture is embedded already"
+        )
         lines = [
             f"data    {len(self.labels)} labels · {self.pictures:,} pictures ({self.layout}) · {self.left_out} left out"
             f" · {self.copies} near-duplicate groups kept together",
@@ -85,7 +90,7 @@ class Plan:
             f"{self.machine.device}, {self.machine.precision} · {self.machine.learns}",
             f"sanity  chance loss {self.chance_loss:.3f} · always saying the largest label: "
             f"{100 * self.majority:.1f} % right",
-            f"time    about {duration(self.seconds_to_embed)} to embed what is not in the cache{tuning}",
+            f"time    {embedding}{tuning}",
         ]
         if self.recipe:
             lines.append(
