@@ -27,11 +27,12 @@ URLS, SHAPE = 10_000, "320x240"
 
 
 class Watch:
-    """A progress that calls ``half_way`` when half of what ``activity`` counts is done."""
+    """A progress that calls ``half_way``, once, when half of what ``activity`` counts is done."""
 
     def __init__(self, activity: str, half_way: Callable[[], None]) -> None:
         self._activity, self._half_way = activity, half_way
         self._left: float = 0.0
+        self._called = False
 
     def start(self, activity: str, total: int | None = None) -> None:
         """Begin to count."""
@@ -39,9 +40,10 @@ class Watch:
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count, until it is half."""
-        if self._left > 0:
+        if self._left > 0 and not self._called:
             self._left -= steps
             if self._left <= 0:
+                self._called = True
                 self._half_way()
 
     def say(self, line: str) -> None:
@@ -57,11 +59,9 @@ def cluster_curate(setting: Setting) -> Iterator[Figure]:
         harvest(folders_of(count, setting.folder), HarvestConfig(data=source), environ={})
 
     def run(engine: Engine | None, data: Path, watch: Watch) -> int:
-        shutil.rmtree(data, ignore_errors=True)
-        shutil.copytree(source, data)
         return int(curate(CurateConfig(data=data), progress=watch, engine=engine).totals["harvested"])
 
-    yield from three_ways("curate", "embedding", run, setting)
+    yield from three_ways("curate", "embedding", run, setting, source=source)
 
 
 def cluster_harvest(setting: Setting) -> Iterator[Figure]:
@@ -75,7 +75,6 @@ def cluster_harvest(setting: Setting) -> Iterator[Figure]:
         query = Query(label="all", name="all", text=str(table), providers=("urls",))
 
         def run(engine: Engine | None, data: Path, watch: Watch) -> int:
-            shutil.rmtree(data, ignore_errors=True)
             config = HarvestConfig(data=data, per_label=setting.of(URLS), allow_private_hosts=("127.0.0.0/8",))
             return harvest([query], config, environ={}, progress=watch, engine=engine).total.kept
 
@@ -85,12 +84,20 @@ def cluster_harvest(setting: Setting) -> Iterator[Figure]:
 
 
 def three_ways(
-    what: str, activity: str, run: Callable[[Engine | None, Path, Watch], int], setting: Setting
+    what: str,
+    activity: str,
+    run: Callable[[Engine | None, Path, Watch], int],
+    setting: Setting,
+    *,
+    source: Path | None = None,
 ) -> Iterator[Figure]:
     """Run here, on two nodes, and on two nodes of which one is killed half way; compare what the manifests say."""
     digests = {}
     for way in ("one machine", "two nodes", "two nodes, one killed half way"):
         data = setting.folder / f"{what}-{way.replace(' ', '-').replace(',', '')}"
+        shutil.rmtree(data, ignore_errors=True)
+        if source is not None:
+            shutil.copytree(source, data)
         with engine_of(way) as (engine, kill):
             cpu, started = time.process_time(), time.monotonic()
             count = run(engine, data, Watch(activity, kill))
@@ -128,7 +135,7 @@ def engine_of(way: str) -> Iterator[tuple[Engine | None, Callable[[], None]]]:
 
 
 def folders_of(count: int, place: Path) -> list[Query]:
-    """Return a query for each species; with a part of the photographs, for folders that link to that part."""
+    """Return a query for each species; with a part of the photographs, for folders that hold that part."""
     species = sorted(path for path in PHOTOS.iterdir() if path.is_dir())
     part = place / f"photos-{count}"
     for folder in species:

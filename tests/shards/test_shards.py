@@ -184,6 +184,16 @@ def test_an_export_goes_on_where_it_was_interrupted(curated, memory):
     } | {"shards.json"}
 
 
+def test_an_export_that_was_killed_while_it_wrote_its_index_begins_anew(curated, tmp_path):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set" / "shards.json").write_text('{"format": "webda')
+
+    report = export_shards(curated, str(tmp_path / "set"), shard_bytes=8_000)
+
+    assert report.written == report.shards
+    assert json.loads((tmp_path / "set" / "shards.json").read_text())["samples"] == 30
+
+
 def test_the_shards_of_another_set_are_not_mixed_with_these(curated, memory):
     export_shards(curated, memory, shard_bytes=8_000)
     before = Place(memory).sums()

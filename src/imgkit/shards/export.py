@@ -76,13 +76,14 @@ def export_shards(
 
 def _done(place: Place, made: Plan) -> dict[str, str]:
     """Return the sums of what an earlier run of the same export has written."""
-    names, before = place.names(), place.index()
+    names = place.names()
+    if names <= {INDEX}:
+        return {}  # also when writing the index was interrupted
+    before = place.index()
     if before is None:
-        if names:
-            raise UsageError(
-                f"{place.url} holds files and no {INDEX}. Nothing was written. Choose an empty place for shards."
-            )
-        return {}
+        raise UsageError(
+            f"{place.url} holds files and no {INDEX}. Nothing was written. Choose an empty place for shards."
+        )
     if before["plan"] != made.digest:
         raise UsageError(
             f"{place.url} holds the shards of another set ({before.get('samples')} pictures). Nothing was written. "
