@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from imgkit.cli import build
 from imgkit.cli.console import command
+from imgkit.cli.predict import _sources
 from imgkit.cli.train import _how_to_go_on, merged
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
@@ -81,6 +82,15 @@ def test_an_interrupted_resume_says_resume_again(tmp_path):
     begin(tmp_path, "older")
 
     assert _how_to_go_on(tmp_path, resumed=True)().endswith("--name older")
+
+
+def test_a_dash_stands_for_the_lines_of_the_input():
+    assert _sources(["a.jpg", "-", "c.jpg"], ["b.jpg\n", "\n", "https://example.org/b.png\n"]) == [
+        "a.jpg",
+        "b.jpg",
+        "https://example.org/b.png",
+        "c.jpg",
+    ]
 
 
 def test_models_lists_what_is_here_as_json():

@@ -89,6 +89,7 @@ def test_the_default_settings_are_tried_first_and_the_best_ones_are_written_for_
     assert report.best is not None
     best = TrainConfig(**read_settings(report.settings))
     assert (best.backbone, best.size, best.data) == ("tf_efficientnet_lite0", 64, config.base.data)
+    assert best.steps is None
 
 
 def test_the_same_search_again_goes_on_where_it_was(searched):

@@ -2,6 +2,7 @@
 
 import sys
 import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,7 +56,12 @@ def predict(
 
         with tempfile.TemporaryDirectory(prefix="imgkit-") as downloads:
             found = predict(
-                model, _sources(pictures), top=top, device=device, downloads=Path(downloads), progress=progress
+                model,
+                _sources(pictures, sys.stdin),
+                top=top,
+                device=device,
+                downloads=Path(downloads),
+                progress=progress,
             )
             progress.stop()
             placed = sort_into(found, into, sure=sure) if into is not None else None
@@ -75,9 +81,9 @@ def predict(
             _print_sorted(placed)
 
 
-def _sources(given: list[str]) -> list[str]:
-    """Put the lines of the standard input where a "-" stands."""
-    lines = [line.strip() for line in sys.stdin] if "-" in given else []
+def _sources(given: Sequence[str], entered: Iterable[str]) -> list[str]:
+    """Put the lines of the standard input where a "-" stands; without one nothing is read."""
+    lines = [line.strip() for line in entered] if "-" in given else []
     return [source for each in given for source in (lines if each == "-" else [each]) if source]
 
 

@@ -135,9 +135,10 @@ def _write_best(folder: Path, base: TrainConfig, study: optuna.Study) -> None:
     best = best_of(attempts_of(study))
     if best is None or best.judgement is None:
         return
-    config = replace(base, **best.settings)
+    usual = replace(base, steps=None)  # a trial is short, a training is not
+    config = replace(usual, **best.settings)
     if best.winner == PROBE:  # fine-tuning did not beat it with any settings
-        config = replace(base, finetune=False, backbone=best.settings["backbone"], size=best.settings["size"])
+        config = replace(usual, finetune=False, backbone=best.settings["backbone"], size=best.settings["size"])
     note = (
         f"The best of {len(attempts_of(study))} trials: {in_words(best)}\n"
         "Its score is on pictures that it was chosen by. What it is worth on others says:\n"
