@@ -1,6 +1,6 @@
 """Describe the curated set to people: what is in it, where it is from, what was left out and why, what to doubt."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,9 +11,9 @@ from imgkit.reasons import REASONS
 FILE: Final = "DATACARD.md"
 
 
-def summary(report: CurateReport) -> str:
-    """Return one sentence: how many pictures of what, chosen from how many."""
-    labels = [row.name for row in report.labels if row.in_set]
+def summary(report: CurateReport, *, escape: Callable[[str], str] = str) -> str:
+    """Return one sentence: how many pictures of what, chosen from how many; ``escape`` is applied to each label."""
+    labels = [escape(row.name) for row in report.labels if row.in_set]
     totals = report.totals
     return (
         f"{totals['in_set']:,} pictures of {len(labels)} labels ({', '.join(labels)}), chosen by imgkit "
@@ -32,7 +32,7 @@ def datacard_md(report: CurateReport, *, now: datetime) -> str:
     lines = [
         "# Data card",
         "",
-        plain(summary(report)),
+        summary(report, escape=plain),
         "",
         f"Made {now.astimezone(UTC):%Y-%m-%d} with policy “{report.policy}”, "
         f"model: {plain(report.backbone) or 'none'}. {totals['decided']:,} pictures were decided about by a person.",
@@ -73,7 +73,7 @@ def datacard_md(report: CurateReport, *, now: datetime) -> str:
         "",
         "## What to know before using it",
         "",
-        *([f"- {plain(alert.what)}. {plain(alert.why)}" for alert in report.alerts] or ["Nothing stands out."]),
+        *([f"- {plain(alert.what)}. {alert.why}" for alert in report.alerts] or ["Nothing stands out."]),
     ]
     return "\n".join(lines) + "\n"
 
