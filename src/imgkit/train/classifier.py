@@ -19,6 +19,7 @@ from imgkit.train.modelfolder import About, find_model, read_about
 from imgkit.vision.backbone import Backbone
 from imgkit.vision.decode import UnreadablePictureError, open_picture
 from imgkit.vision.device import choose_device, cpu_count
+from imgkit.vision.side_by_side import side_by_side
 from imgkit.vision.weights import LOCAL_FOLDER, LoadedModel, build_model
 
 BATCH_ON_CPU, BATCH_ON_GPU = 8, 128  # larger batches leave the caches of a CPU
@@ -77,22 +78,34 @@ class Classifier:
     ) -> Iterator[tuple[Path, Answer | UnreadablePictureError]]:
         """Yield each file with its answer, or with why it is no picture, in the order of ``paths``.
 
-        The next pictures are decoded in threads while a batch is computed.
+        On a GPU the next pictures are decoded in threads while a batch is computed.
         """
         progress.start(title, len(paths))
-        size = BATCH_ON_CPU if self.backbone.device.type == "cpu" else BATCH_ON_GPU
+        on_cpu = self.backbone.device.type == "cpu"
+        size = BATCH_ON_CPU if on_cpu else BATCH_ON_GPU
         batches = [paths[start : start + size] for start in range(0, len(paths), size)]
+        outcomes = side_by_side(self._see_and_look, batches) if on_cpu else self._ahead(batches)
+        for batch, outcome in zip(batches, outcomes, strict=True):
+            yield from zip(batch, outcome, strict=True)
+            progress.advance(len(batch))
+
+    def _see_and_look(self, batch: Sequence[Path]) -> list[Answer | UnreadablePictureError]:
+        return self._look_at_readable([self._try(path) for path in batch])
+
+    def _ahead(self, batches: Sequence[Sequence[Path]]) -> Iterator[list[Answer | UnreadablePictureError]]:
         with ThreadPoolExecutor(min(16, cpu_count())) as threads:
             ahead: list[list[Future[Pixels | UnreadablePictureError]]] = []
-            for number, batch in enumerate(batches):
+            for number in range(len(batches)):
                 for coming in batches[number + len(ahead) : number + 2]:
                     ahead.append([threads.submit(self._try, path) for path in coming])
-                seen = [future.result() for future in ahead.pop(0)]
-                good = [pixels for pixels in seen if not isinstance(pixels, UnreadablePictureError)]
-                answers = iter(self.look(np.stack(good)) if good else ())
-                for path, pixels in zip(batch, seen, strict=True):
-                    yield path, pixels if isinstance(pixels, UnreadablePictureError) else next(answers)
-                progress.advance(len(batch))
+                yield self._look_at_readable([future.result() for future in ahead.pop(0)])
+
+    def _look_at_readable(
+        self, seen: Sequence[Pixels | UnreadablePictureError]
+    ) -> list[Answer | UnreadablePictureError]:
+        good = [pixels for pixels in seen if not isinstance(pixels, UnreadablePictureError)]
+        answers = iter(self.look(np.stack(good)) if good else ())
+        return [each if isinstance(each, UnreadablePictureError) else next(answers) for each in seen]
 
     def _try(self, path: Path) -> Pixels | UnreadablePictureError:
         try:

@@ -18,6 +18,7 @@ from imgkit.vision.decode import Rejected, UnreadablePictureError, open_picture
 from imgkit.vision.device import cpu_count
 from imgkit.vision.embeddings_afar import compute_afar
 from imgkit.vision.feature_store import FeatureStore
+from imgkit.vision.side_by_side import side_by_side
 
 logger = logging.getLogger(__name__)
 
@@ -137,8 +138,19 @@ def _plain_store(cache: Path, backbone: Backbone, view: View) -> FeatureStore | 
 def _compute(
     places: Mapping[str, Sequence[int]], paths: Sequence[Path], backbone: Backbone, view: View
 ) -> Iterator[dict[str, Floats | UnreadablePictureError]]:
-    """Yield the outcomes batch by batch; the next pictures are decoded in threads while a batch is computed."""
-    size = _BATCH_CPU if backbone.device.type == "cpu" else _BATCH_GPU
+    """Yield the outcomes batch by batch; on a GPU the next pictures are decoded while a batch is computed."""
+    mirrored = view != "middle"
+    if backbone.device.type == "cpu":
+
+        def whole(batch: Sequence[str]) -> dict[str, Floats | UnreadablePictureError]:
+            prepared = {content: _prepare(paths[places[content][0]], backbone) for content in batch}
+            return _look(prepared, backbone, mirrored=mirrored)
+
+        contents = list(places)
+        yield from side_by_side(
+            whole, (contents[start : start + _BATCH_CPU] for start in range(0, len(contents), _BATCH_CPU))
+        )
+        return
     waiting = iter(places)
     with ThreadPoolExecutor(min(16, cpu_count()), thread_name_prefix="decode") as threads:
 
@@ -146,17 +158,24 @@ def _compute(
             batch = list(islice(waiting, count))
             return [(content, threads.submit(_prepare, paths[places[content][0]], backbone)) for content in batch]
 
-        ahead = [submit(size), submit(size)]
+        ahead = [submit(_BATCH_GPU), submit(_BATCH_GPU)]
         while ahead[0]:
             prepared = {content: future.result() for content, future in ahead.pop(0)}
-            ahead.append(submit(size))
-            outcome: dict[str, Floats | UnreadablePictureError] = {}
-            good = {content: pixels for content, pixels in prepared.items() if not isinstance(pixels, Exception)}
-            if good:
-                pixels = np.stack(list(good.values()))
-                outcome |= zip(good, backbone.features_of_views(pixels, mirrored=view != "middle"), strict=True)
-            outcome |= {content: error for content, error in prepared.items() if isinstance(error, Exception)}
-            yield outcome
+            ahead.append(submit(_BATCH_GPU))
+            yield _look(prepared, backbone, mirrored=mirrored)
+
+
+def _look(
+    prepared: Mapping[str, Pixels | UnreadablePictureError], backbone: Backbone, *, mirrored: bool
+) -> dict[str, Floats | UnreadablePictureError]:
+    """Return the features of prepared pictures; what could not be read stays what it is."""
+    outcome: dict[str, Floats | UnreadablePictureError] = {}
+    good = {content: pixels for content, pixels in prepared.items() if not isinstance(pixels, Exception)}
+    if good:
+        pixels = np.stack(list(good.values()))
+        outcome |= zip(good, backbone.features_of_views(pixels, mirrored=mirrored), strict=True)
+    outcome |= {content: error for content, error in prepared.items() if isinstance(error, Exception)}
+    return outcome
 
 
 def _prepare(path: Path, backbone: Backbone) -> Pixels | UnreadablePictureError:
