@@ -107,7 +107,7 @@ def measure(tool: str, python: str, round_: int, place: Path) -> None:
 
 def run_imgkit(place: Path) -> None:
     """Harvest the list with imgkit."""
-    tell(harvest_list(place, None))
+    tell(harvest_list(place, None).kept)
 
 
 def run_memory(place: Path) -> None:
@@ -135,9 +135,10 @@ def run_memory(place: Path) -> None:
             """Pass on what the harvest says."""
             print(message, flush=True)
 
-    kept = harvest_list(place, Meter())
+    total = harvest_list(place, Meter())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
-    print(f"{kept:>8} kept in the end, RSS {resident_mib():.0f} MiB, at most {peak:.0f} MiB")
+    print(f"{total.kept:>8} kept in the end, not kept: {dict(total.reasons)}")
+    print(f"RSS {resident_mib():.0f} MiB, at most {peak:.0f} MiB")
 
 
 def resident_mib() -> float:
@@ -145,15 +146,15 @@ def resident_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def harvest_list(place: Path, progress: object) -> int:
-    """Harvest the list with imgkit; return how many were kept."""
+def harvest_list(place: Path, progress):
+    """Harvest the list with imgkit; return the last row of its yield table."""
     from imgkit.harvest.collect import harvest
     from imgkit.harvest.config import HarvestConfig
     from imgkit.manifest import Query
 
     query = Query(label="all", name="all", text=str(place / "list.csv"), providers=("urls",))
     config = HarvestConfig(data=place / "data", per_label=10**6, size=SIZE, allow_private_hosts=("127.0.0.0/8",))
-    return harvest([query], config, environ={}, progress=progress).total.kept
+    return harvest([query], config, environ={}, progress=progress).total
 
 
 def run_icrawler(place: Path) -> None:

@@ -95,6 +95,7 @@ def gather(
         patience=means.patience,
         events=events,
         progress=means.progress,
+        decoders=means.engine.workers,
         workers=WORKERS * (means.engine.machines if isinstance(means.engine, ClusterEngine) else 1),
     )
     means.progress.start("Harvesting", sum(shelf.target for shelf in shelves) or None)

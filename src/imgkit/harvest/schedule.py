@@ -35,8 +35,9 @@ from imgkit.progress import Progress
 WORKERS: Final = 32
 """Threads that fetch. A host gets two of them at most, so a slow one leaves the others alone."""
 
-WAITING_FOR_DECODER: Final = 8
-"""Bodies in memory that were not decoded yet; above that nothing is fetched. A crash costs as many."""
+DECODERS: Final = 2
+IN_HAND: Final = 4
+"""Requests under way beyond two for each decoder while all decoders have something to do. A crash costs as many."""
 
 OPEN_JOBS: Final = 5_000
 """Addresses under way at most; bounds memory when hundreds of thousands wait."""
@@ -63,6 +64,7 @@ class Schedule:
         events: where threads report.
         progress: who watches.
         workers: threads that fetch, or wait for other machines that do.
+        decoders: pictures that can be decoded at once.
         clock: seconds.
     """
 
@@ -81,6 +83,7 @@ class Schedule:
         events: "queue.SimpleQueue[object]",
         progress: Progress,
         workers: int = WORKERS,
+        decoders: int = DECODERS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._manifest = manifest
@@ -102,6 +105,7 @@ class Schedule:
         self._busy = 0  # threads
         self._decoding = 0  # of them, those whose picture is here
         self._workers = workers
+        self._decoders = decoders
         self._outage = Outage(
             failures=patience.outage_failures,
             hosts=patience.outage_hosts,
@@ -202,7 +206,7 @@ class Schedule:
     def _dispatch(self) -> None:
         """Hand out whatever may be asked now."""
         now = self._clock()
-        while self._busy < self._workers and self._decoding < WAITING_FOR_DECODER and not self._outage.under_way:
+        while self._busy < self._room and not self._outage.under_way:
             taken = self._hosts.take(now)
             if taken is None:
                 break
@@ -211,6 +215,11 @@ class Schedule:
         if self._outage.due(now) and self._last_reached is not None:
             self._outage.probing = True
             self._hands.probe(self._last_reached)
+
+    @property
+    def _room(self) -> int:
+        """The requests that may be under way: many while hosts are what we wait for, few while it is the decoders."""
+        return self._workers if self._decoding < self._decoders else 2 * self._decoders + IN_HAND
 
     def _hand_out(self, name: str, job: Job | RobotsJob) -> None:
         """Use a connection that the host has free, or give it back."""
@@ -242,7 +251,7 @@ class Schedule:
             return False
         times = [self._outage.next_probe] if self._outage.under_way else [self._hosts.next_time()]
         soonest = min((moment for moment in times if moment is not None), default=None)
-        full = self._busy >= self._workers or self._decoding >= WAITING_FOR_DECODER
+        full = self._busy >= self._room
         wait = LONGEST_PAUSE_S if soonest is None or full else min(LONGEST_PAUSE_S, max(0.0, soonest - self._clock()))
         try:
             self._handle(self._events.get(timeout=wait) if wait > 0 else self._events.get_nowait())
