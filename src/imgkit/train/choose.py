@@ -9,7 +9,8 @@ from imgkit.train import helping, interrupt
 from imgkit.train.calibrate import fit_temperature, softmax
 from imgkit.train.contest import PROBE
 from imgkit.train.familiar import Familiar, fit_familiar
-from imgkit.train.fit import EpochRow, Fit
+from imgkit.train.fit import Fit
+from imgkit.train.fitted import EpochRow
 from imgkit.train.learning import learning_curve
 from imgkit.train.metrics import Answers, score
 from imgkit.train.model import cool, head_of, set_head, with_head
@@ -113,7 +114,8 @@ def _with_found_rate(work: Work, fit: Fit, wanted: Recipe) -> Recipe:
     """Look for a learning rate, keep the curve in lr_find.csv, and return the recipe with it."""
     with interrupt.listen() as stop:
         try:
-            found = find_rate(fit, work.progress, stop)
+            with work.team.apart():
+                found = find_rate(fit, work.progress, stop)
         except interrupt.StoppedError:
             stop.pass_on()
             raise
