@@ -36,6 +36,7 @@ class Listing:
         self._manifest = manifest
         self.row: dict[Key, int] = {}
         self.in_set: list[bool] = []
+        self.suspects: dict[int, float] = {}  # row to the score of its check
         self.labels: list[str] = []
         self.names: list[str] = []
         self.add_labels(manifest.labels())
@@ -92,6 +93,8 @@ class Listing:
         verdicts: list[str] = []
         for line in lines(self._manifest):
             judged = line.judgement or UNJUDGED
+            if judged.verdict == "suspect":
+                self.suspects[len(self.row)] = judged.score
             self.row[labels[line.label], line.image_id] = len(self.row)
             self.in_set.append(in_set(judged))
             verdicts.append(judged.verdict[0] if line.judgement else "-")
