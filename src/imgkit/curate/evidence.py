@@ -23,8 +23,9 @@ class Evidence:
     """N pictures with their measures, by index.
 
     ``features`` is (N, D), with rows of NaN for unreadable files, and None without a model, as ``backbone`` is.
-    ``looks`` are the features of the packaged network, which the heads of ``checks.heads`` read.
-    ``found`` are the findings of the checks that ran before, by name of the check.
+    ``looks`` are the vectors of the packaged network with textures, which the heads of ``checks.heads`` read.
+    ``found`` are the findings of the checks that ran before, by name of the check, and ``measured`` is what they fill
+    as they run: (N,) scores of all pictures that they measured, however good, NaN for the others.
     """
 
     pictures: Sequence[Picture]
@@ -36,6 +37,7 @@ class Evidence:
     looks: Floats | None = None
     backbone: Backbone | None = None
     found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
+    measured: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     def with_found(self, found: Mapping[str, Sequence[Finding]]) -> "Evidence":
         """Return the same evidence with these findings of earlier checks."""
@@ -74,6 +76,17 @@ class Evidence:
                 and picture.key not in conflicts
                 and not picture.rejected_by_person
                 and np.isfinite(self.features[index, 0])
+            ],
+            dtype=np.int64,
+        )
+
+    def rejected_with_features(self) -> Indices:
+        """Return the indices of readable pictures that a person found bad, copies not counted: they teach."""
+        return np.array(
+            [
+                index
+                for index, picture in enumerate(self.pictures)
+                if picture.found_bad_by_person and self.features is not None and np.isfinite(self.features[index, 0])
             ],
             dtype=np.int64,
         )

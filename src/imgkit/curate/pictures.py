@@ -23,6 +23,7 @@ GIVEN_SPLITS: Final = {
 }
 """Names of folders that say a split, to what they mean."""
 
+COPY_REASONS = ("dup.", "bad.conflict")  # a copy or a conflict is no bad picture
 LAST = 1 << 30  # the rank of a picture whose provider gave none
 
 
@@ -56,6 +57,12 @@ class Picture:
     def rejected_by_person(self) -> bool:
         """Whether a person decided against it."""
         return self.decision is not None and self.decision.action == "reject"
+
+    @property
+    def found_bad_by_person(self) -> bool:
+        """Whether a person rejected it for what it shows, and not for being a copy."""
+        decision = self.decision
+        return decision is not None and decision.action == "reject" and not decision.reason.startswith(COPY_REASONS)
 
     @property
     def provider(self) -> str:

@@ -24,15 +24,20 @@ _ROWS: Final = 1024
 
 def run(evidence: Evidence) -> list[Finding]:
     """Return a finding for each picture that lies outside every label."""
-    indices = evidence.judged_by_features()
-    if evidence.features is None or len(indices) < FEWEST:
+    judged = evidence.judged_by_features()
+    if evidence.features is None or len(judged) < FEWEST:
         return []
+    # what a person rejected is measured too, as decisions are learnt from; it is no example of anything
+    indices = np.concatenate([judged, evidence.rejected_with_features()])
+    counted = np.arange(len(indices)) < len(judged)
     labels = np.array([evidence.pictures[one].label_now for one in indices])
     names = evidence.group_names()
     groups = np.unique([names[one] or f"alone {one}" for one in indices], return_inverse=True)[1]
     scores, nearest = distances_from_every_label(
-        evidence.features[indices], labels, groups, neighbours=evidence.config.neighbours
+        evidence.features[indices], labels, groups, neighbours=evidence.config.neighbours, counted=counted
     )
+    evidence.measured[NAME] = np.full(len(evidence.pictures), np.nan)
+    evidence.measured[NAME][indices] = scores
     return [
         Finding(
             label=evidence.pictures[one].label,
@@ -43,13 +48,18 @@ def run(evidence: Evidence) -> list[Finding]:
             detail={"nearest_label": str(near)},
             version=VERSION,
         )
-        for one, score, near in zip(indices, scores, nearest, strict=True)
+        for one, score, near in zip(judged, scores[counted], nearest[counted], strict=True)
         if score >= WORTH_A_LOOK
     ]
 
 
 def distances_from_every_label(
-    features: Floats, labels: npt.NDArray[np.str_], groups: Indices, *, neighbours: int
+    features: Floats,
+    labels: npt.NDArray[np.str_],
+    groups: Indices,
+    *,
+    neighbours: int,
+    counted: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.str_]]:
     """Return how far each picture is from the label it is nearest to, and that label.
 
@@ -63,10 +73,13 @@ def distances_from_every_label(
         labels: (N,) names.
         groups: (N,) numbers; pictures with one number are copies or kin.
         neighbours: fewer for labels of fewer than three times as many pictures.
+        counted: (N,) pictures that are examples at all; None for all of them. The others are only measured.
     """
     unit = unit_rows(features)  # not centred: what all labels share is just what tells an outsider
-    names = np.unique(labels)
-    examples = np.ones(len(labels), dtype=np.bool_)
+    if counted is None:
+        counted = np.ones(len(labels), dtype=np.bool_)
+    names = np.unique(labels[counted])
+    examples = counted.copy()
     deviations = np.zeros((len(labels), len(names)))
     for _ in range(PASSES):
         distances = np.zeros((len(labels), len(names)))
@@ -80,19 +93,23 @@ def distances_from_every_label(
             middle, low = (np.median(own), np.percentile(own, 10)) if len(own) else (1.0, 0.0)
             spread = max(middle - low, SMALLEST_DEVIATION) * (1 + FEW / max(1, len(own)))
             deviations[:, column] = (distances[:, column] - middle) / spread
-        examples = _examples(deviations.min(axis=1), labels, examples)
+        examples = _examples(deviations.min(axis=1), labels, examples, counted)
     best = deviations.argmin(axis=1)
     return deviations[np.arange(len(labels)), best], names[best]
 
 
 def _examples(
-    scores: npt.NDArray[np.float64], labels: npt.NDArray[np.str_], before: npt.NDArray[np.bool_]
+    scores: npt.NDArray[np.float64],
+    labels: npt.NDArray[np.str_],
+    before: npt.NDArray[np.bool_],
+    counted: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.bool_]:
     """Return what counts as an example from now on; a label never loses more than half of its pictures."""
     examples = before & (scores < LEFT_OUT_FROM)
-    for name in np.unique(labels):
-        if 2 * (examples & (labels == name)).sum() < (labels == name).sum():
-            examples |= labels == name
+    for name in np.unique(labels[counted]):
+        own = (labels == name) & counted
+        if 2 * (examples & own).sum() < own.sum():
+            examples |= own
     return examples
 
 

@@ -78,6 +78,7 @@ class Page:
                 Route("/api/state", self.state),
                 Route("/api/history", self.history),
                 Route("/api/changes", self.changes),
+                Route("/api/scores", self.scores),
                 Route("/api/items", self.items),
                 Route("/thumb/{image_id}/{size:int}", self.thumb),
                 Route("/view/{image_id}", self.view),
@@ -154,6 +155,11 @@ class Page:
     async def changes(self, request: Request) -> Response:
         """What happened in another window since a revision."""
         return JSONResponse(await self._write(self._session.desk.changes, request.query_params.get("since", "")))
+
+    async def scores(self, request: Request) -> Response:
+        """The suspects that wait, scored by what was decided about others."""
+        standing = await self._write(self._session.desk.standing)
+        return JSONResponse(await self._read(self._session.desk.scores, standing))
 
     async def audit(self, request: Request) -> Response:
         """Where the audit stands, null before the first."""

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from imgkit.curate.audit import Answers, answers_of, draw, estimate, last_look, looks
+from imgkit.curate.review.learning import Learner
 from imgkit.curate.review.ledger import Ledger, Mark
 from imgkit.curate.review.listing import InSet, Key, Listing
 from imgkit.curate.review.wire import Change, MalformedError, Posted
@@ -25,6 +26,15 @@ class Totals:
     unsure: int
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is in force at a moment: all pictures, the marks on them, and the versions of both."""
+
+    listing: Listing
+    marks: dict[Key, Mark]
+    versions: dict[str, str]
+
+
 class Desk:
     """The one place that writes while the page is open. Safe for threads.
 
@@ -40,6 +50,7 @@ class Desk:
         self._lock = threading.RLock()
         self.listing = Listing(manifest, in_set)
         self.actions_taken = 0
+        self._learner = Learner(manifest.folder.cache)
         self._reload()
 
     def refresh(self) -> None:
@@ -183,6 +194,17 @@ class Desk:
                 "reviewer": self._reviewer,
                 "audit": self.audit(),
             }
+
+    def standing(self) -> Standing:
+        """Return what is in force now, to learn from while decisions go on."""
+        with self._lock:
+            self._catch_up()
+            return Standing(self.listing, self._ledger.marks(), self._versions())
+
+    def scores(self, standing: Standing) -> dict[str, object]:
+        """Return the scores of the suspects that wait, by row, after what was decided; empty while that is little."""
+        found = self._learner.scores(standing.listing, standing.marks)
+        return {"rows": list(found), "scores": list(found.values()), **standing.versions}
 
     def history(self, *, skip: int) -> dict[str, object]:
         """Return up to 200 actions in force, older than the last ``skip``, oldest first."""

@@ -52,6 +52,15 @@ export function reasonShown(store, row) {
 
 export const NO_FILTER = { label: -1, reason: "", provider: -1, state: "" };
 
+/**
+ * The same rows with those after `position` that wait sorted again; what was seen stays where it is, so that going back
+ * and undo find it.
+ */
+export function resorted(mode, store, rows, position) {
+  const rest = rows.slice(position + 1), waits = (row) => isOpen(mode, store, row);
+  return [...rows.slice(0, position + 1), ...sorted(mode, store, rest.filter(waits), ""), ...rest.filter((row) => !waits(row))];
+}
+
 /** The rows of a mode in the order shown. */
 export function rowsOf(mode, store, filter, order = "") {
   const rows = [];
@@ -68,7 +77,14 @@ function sorted(mode, store, rows, order) {
   if (mode === "grid" && order === "label") return rows;
   if (mode === "grid" && order === "random") return rows.sort((a, b) => scatter(a) - scatter(b));
   const rank = worstFirst(listing, rows);
+  if (mode === "suspects" && store.learnt?.size) return byLearnt(store, rows, rank);
   return rows.sort((a, b) => rank.get(a) - rank.get(b) || a - b);
+}
+
+/** What decisions about others make likely bad first; what they say nothing about comes after, as the checks have it. */
+function byLearnt(store, rows, rank) {
+  const score = (row) => store.learnt.get(row) ?? -1;
+  return rows.sort((a, b) => score(b) - score(a) || rank.get(a) - rank.get(b) || a - b);
 }
 
 /** What a person set aside first, then what the machine did; by reason. */

@@ -4,10 +4,11 @@ import { KEEP, REJECT, RELABEL } from "./listing.js";
 import { announce, cap, fill, h, number, span, toast } from "./dom.js";
 import { Panel, markWords, sentence } from "./panel.js";
 import { Stage } from "./stage.js";
-import { isOpen, rowsOf } from "./queue.js";
+import { isOpen, resorted, rowsOf } from "./queue.js";
 
 const LAST_WATCHED = 50;
 const FEW_BAD = 0.1;
+const LEARN_EVERY = 10;  // decisions
 
 export class SingleView {
   /** @param {import("./main.js").App} app */
@@ -186,11 +187,23 @@ export class SingleView {
     const decide = (row) => {
       const change = choice.action === RELABEL && choice.to === this.store.listing.label[row] ? { action: KEEP } : choice;
       this.app.decide({ mode: this.mode, row, changes: [{ ...change, rows: [row] }], dwell: this.stage.dwell });
+      this.#learn();
       if (row === this.row) this.#onwards(); else this.refresh();
     };
     if (asked === null) return this.#painted(decide);
     decide(asked);
     return true;
+  }
+
+  /** Now and then, put what still waits in the order that the decisions suggest. */
+  async #learn() {
+    this.unlearnt = (this.unlearnt ?? 0) + 1;
+    if (this.mode !== "suspects" || this.unlearnt < LEARN_EVERY) return;
+    this.unlearnt = 0;
+    const { rows } = this;
+    if (!(await this.store.learn()) || this.rows !== rows) return;
+    this.rows = resorted(this.mode, this.store, rows, this.position);
+    if (this.row >= 0) { this.#heading(this.row); this.#settled(); }
   }
 
   #onwards() {

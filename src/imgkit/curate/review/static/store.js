@@ -48,6 +48,7 @@ export class Store extends EventTarget {
     this.undone = state.undone.map(entryFrom);
     this.revision = state.revision;
     this.audit = state.audit;
+    this.learnt = new Map();  // row to its score after what was decided about others
     for (const mark of state.marks) this.#setMark(mark);
   }
 
@@ -203,6 +204,16 @@ export class Store extends EventTarget {
   }
 
   /** Ask what other windows have done since. */
+  /** Ask what the decisions say about the suspects that wait; returns whether they say anything. */
+  async learn() {
+    try {
+      const { rows, scores, listing } = await get("/api/scores");
+      if (listing !== this.listing.revision || !rows.length) return false;
+      this.learnt = new Map(rows.map((row, n) => [row, scores[n]]));
+      return true;
+    } catch { return false; }  // the order stays as it is
+  }
+
   async poll() {
     if (this.polling || this.outbox.waiting.length) return;
     this.polling = true;
