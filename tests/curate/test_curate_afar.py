@@ -1,5 +1,9 @@
 """A curate whose looking and embedding is done by the machines of a cluster."""
 
+import json
+import subprocess
+import sys
+
 import pytest
 from drawn_photos import photo
 from harvest_builder import HarvestBuilder
@@ -49,3 +53,21 @@ def test_a_cluster_curates_the_same_as_one_machine_also_when_a_machine_is_lost(h
 def test_workers_of_this_machine_curate_the_same_as_this_process(harvest):
     with LocalEngine(2) as engine:
         assert curated(harvest("workers"), engine) == curated(harvest("here"), None)
+
+
+def test_the_command_prints_one_object_and_nothing_of_rays(harvest, machines):
+    data = harvest("commanded")
+
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "imgkit", "curate", "--data", str(data), "--weights", "none", "--json"),
+            *("--engine", "ray", "--ray-address", machines.address),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["totals"]["harvested"] == 26
+    assert "ray" not in done.stderr.lower()

@@ -73,11 +73,11 @@ def _require_answer(place: str) -> None:
 
 
 def _nobody_answers(place: str, error: Exception) -> ResourceError:
-    where = "on this machine" if place == "auto" else f"at {place}"
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
+    where = "on this machine" if place == "auto" else f"at {place} ({text.splitlines()[0][:160]})"
     return ResourceError(
-        f"no Ray cluster answers {where} ({reason[:160]}). Nothing was changed. Start one with: ray start --head, and "
-        "name it with --ray-address, or leave --engine away to work on this machine.",
+        f"no Ray cluster answers {where}. Nothing was changed. Start one with: ray start --head, and name it with "
+        "--ray-address, or leave --engine away to work on this machine.",
         code="ray.unreachable",
     )
 
