@@ -96,6 +96,7 @@ class Books:
         Raises:
             ResourceError: no space or no permission for the picture under its label.
         """
+        self._images.append(arrived.image)  # its candidates need it, also when there is no room for the rest
         for entry in entries:
             url = entry.first.proposal.url
             moved = arrived.url != url and url_key(arrived.url) != url_key(_as_sent(url))
@@ -106,7 +107,6 @@ class Books:
                     write_item(self._manifest.folder, entry.first.label, arrived.image.id, arrived.shrunk)
                 )
             requests = 0  # they count once
-        self._images.append(arrived.image)
 
     def failed(self, entries: Iterable[Entry], failure: Failure, *, requests: int) -> None:
         """Note that an address led to nothing, now or for good."""
