@@ -10,7 +10,7 @@ from training import run, same_weights, small_fit, small_recipe
 
 from imgkit.errors import UsageError
 from imgkit.train.batches import Batch
-from imgkit.train.checked import checked
+from imgkit.train.checked import checked, idle
 from imgkit.train.compiling import compile_if_it_pays
 from imgkit.train.config import TrainConfig
 from imgkit.train.interrupt import Stop
@@ -61,6 +61,11 @@ def test_the_last_size_is_that_of_the_model():
     made = checked(replace(CONFIG, progressive=(160, 224)))
 
     assert made.size == 224
+
+
+def test_settings_that_do_nothing_without_fine_tuning_are_named():
+    assert idle(CONFIG) == []
+    assert idle(replace(CONFIG, lr=1e-3, progressive=(160, 224), size=224, seed=3)) == ["lr", "progressive"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Refuse settings that cannot work, before anything is read or written."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
@@ -17,6 +17,10 @@ CHOICES: Final[dict[str, tuple[str, ...]]] = {
     "recipe": get_args(Length),
     "precision": get_args(AskedPrecision),
 }
+OF_FINE_TUNING: Final = (
+    *("epochs", "steps", "minutes", "batch", "lr", "lr_find", "recipe", "progressive", "balance", "layer_decay"),
+    *("weight_decay", "smoothing", "drop_path", "crop_area", "keep_color", "flip", "patience", "compile"),
+)
 PRESETS: Final = {
     ("cpu", "fast"): PACKAGED_MODEL,
     ("cpu", "best"): "mobilenetv4_conv_medium.e500_r256_in1k",
@@ -55,6 +59,12 @@ def _named(config: TrainConfig) -> TrainConfig:
         return config
     place = "gpu" if choose_device(config.device).type != "cpu" else "cpu"
     return replace(config, backbone=PRESETS[place, config.preset])
+
+
+def idle(config: TrainConfig) -> list[str]:
+    """Return the settings that were changed and do nothing where only the probe is trained."""
+    usual = {field.name: field.default for field in fields(TrainConfig)}
+    return [name for name in OF_FINE_TUNING if getattr(config, name) != usual[name]]
 
 
 def _sized(config: TrainConfig) -> TrainConfig:

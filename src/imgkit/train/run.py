@@ -12,7 +12,7 @@ from imgkit.errors import UsageError
 from imgkit.progress import Progress, Silent
 from imgkit.train import checkpoint, runfolder
 from imgkit.train.calibrate import softmax
-from imgkit.train.checked import checked
+from imgkit.train.checked import checked, idle
 from imgkit.train.choose import fine_tune, probe, probe_alone
 from imgkit.train.classifier import load_classifier
 from imgkit.train.config import TrainConfig
@@ -77,6 +77,8 @@ def _train(config: TrainConfig, team: Team, *, progress: Progress | None, now: C
     plan = _plan(config, found, splits, backbone, net, stored=folder.recipe() if folder else None, team=team)
     for line in plan.lines():
         progress.say(line)
+    if net is None and (named := idle(config)):
+        progress.say(f"note    only fine-tuning looks at {', '.join(named)}, and it was not asked for (--finetune)")
     if folder is None:
         folder = runfolder.create(config, now=now().astimezone())
         write_start(folder, config, found, splits, plan.recipe)
