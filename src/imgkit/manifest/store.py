@@ -2,11 +2,12 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple, TypeVar
 
 from imgkit.errors import UsageError
 from imgkit.manifest import rows
@@ -14,6 +15,7 @@ from imgkit.manifest.addresses import url_key
 from imgkit.manifest.connection import Connection
 from imgkit.manifest.folder import DataFolder
 from imgkit.manifest.nouns import (
+    Action,
     Candidate,
     CandidateState,
     Count,
@@ -40,6 +42,7 @@ class Manifest:
         self.folder = folder
         self._clock = clock
         self._db = Connection(folder.manifest)
+        self._folded: tuple[int | None, dict[tuple[str, str], _Event]] | None = None
 
     @classmethod
     def open(cls, data: Path, *, clock: Callable[[], float] = time.time) -> "Manifest":
@@ -425,6 +428,18 @@ class Manifest:
         """
         return fold_decisions(self.decisions())
 
+    def count_decided(self) -> int:
+        """Return how many items a decision is in force for."""
+        return len(self._in_force())
+
+    def _in_force(self) -> dict[tuple[str, str], "_Event"]:
+        """Return what ``current_decisions`` does, in a tenth of the time."""
+        last = self._db.read("SELECT max(id) AS last FROM decision")[0]["last"]
+        if self._folded is None or self._folded[0] != last:  # the log only grows
+            found = self._db.read("SELECT id, label, image_id, action, reason, undoes FROM decision ORDER BY id")
+            self._folded = last, fold_decisions([_Event._make(row) for row in found])
+        return self._folded[1]
+
     # counts, runs, hosts, tombstones
 
     def item_counts(self) -> list[Count]:
@@ -436,7 +451,7 @@ class Manifest:
         for one in self._tally("item"):
             judged = sum(count for (label, _, _), count in counts.items() if label == one.label)
             counts[one.label, "harvested", ""] = one.count - judged
-        decided = self.current_decisions()
+        decided = self._in_force()
         for row in self._db.read(
             "SELECT label, image_id, coalesce(verdict, 'harvested') AS state, coalesce(reason, '') AS reason "
             "FROM (SELECT DISTINCT label, image_id FROM decision) JOIN item USING (label, image_id) "
@@ -545,7 +560,21 @@ class Manifest:
         self._db.backup(target)
 
 
-def fold_decisions(log: Sequence[Decision]) -> dict[tuple[str, str], Decision]:
+class _Event(NamedTuple):
+    """As much of a decision as counting needs."""
+
+    id: int
+    label: str
+    image_id: str
+    action: Action
+    reason: str
+    undoes: int | None
+
+
+Logged = TypeVar("Logged", Decision, _Event)
+
+
+def fold_decisions(log: Sequence[Logged]) -> dict[tuple[str, str], Logged]:
     """Return the decision in force for each item of a log in order of ids. See ``Manifest.current_decisions``."""
     undone: set[int] = set()
     for one in reversed(log):  # a later undo speaks first, so that an undone undo has no effect
@@ -561,7 +590,7 @@ def fold_decisions(log: Sequence[Decision]) -> dict[tuple[str, str], Decision]:
 def final_state(
     key: tuple[str, str],
     judged: dict[tuple[str, str], Judgement],
-    decided: dict[tuple[str, str], Decision],
+    decided: Mapping[tuple[str, str], Decision | _Event],
 ) -> tuple[str, str]:
     """Return (state, reason) of an item: keep, reject, relabel, suspect or harvested; a person outranks the machine."""
     if decision := decided.get(key):

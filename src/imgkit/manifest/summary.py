@@ -55,7 +55,7 @@ def summarise(manifest: Manifest) -> Summary:
     return Summary(
         labels=labels,
         deferred_hosts=manifest.deferred_hosts(),
-        decisions=len(manifest.current_decisions()),
+        decisions=manifest.count_decided(),
         next_step=next_step(labels),
     )
 
