@@ -12,6 +12,7 @@ from imgkit.train.model import Head
 from imgkit.train.picture import Picture
 from imgkit.vision.folds import grouped_folds
 from imgkit.vision.probe import Probe, fit_probe
+from imgkit.vision.side_by_side import side_by_side
 
 Features = NDArray[np.float32]
 UNSEEN_LOGIT = -30.0  # of a label that was in no training fold
@@ -88,14 +89,21 @@ def held_out_logits(
         used: (N,) the pictures that may be learned from; None: all.
     """
     logits = np.full((len(pictures), len(labels)), UNSEEN_LOGIT)
-    for fold in np.unique(folds):
+
+    def judge(fold: int) -> tuple[NDArray[np.intp], list[int], Floats] | None:
+        """Return the places of the fold's pictures, the columns of the labels that the others have, and the logits."""
         held = folds == fold
         learned = ~held if used is None else ~held & used
         rest = [picture for picture, taken in zip(pictures, learned, strict=True) if taken]
         if len(set(_labels(rest))) < 2:
-            continue  # all of a label's pictures are copies of one another and in this fold: nothing to compare with
+            return None  # all of a label's pictures are copies of one another and in this fold: nothing to compare with
         probe = fit_probe(features[learned], _labels(rest), strength=strength)
-        logits[np.ix_(held, _columns(probe, labels))] = probe.logits(features[held])
+        return np.flatnonzero(held), _columns(probe, labels), np.asarray(probe.logits(features[held]), np.float64)
+
+    for judged in side_by_side(judge, np.unique(folds).tolist()):
+        if judged is not None:
+            rows, columns, found = judged
+            logits[np.ix_(rows, np.array(columns, dtype=np.intp))] = found
     return logits
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from imgkit.vision.folds import Integers, grouped_folds
+from imgkit.vision.side_by_side import side_by_side
 
 STRENGTHS: Final = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0)
 """Inverse regularisation to choose from, rising: the C of a logistic regression on standardised features."""
@@ -199,19 +201,24 @@ def _cross_validate(
     fits = {n: _Fit(features[folds != n], codes[folds != n], classes=classes, device=device) for n in numbers}
     trial = numbers if len(codes) < _MANY else numbers[:1]
     judged = np.isin(folds, trial)
+
+    def judge(number: int, *, strength: float) -> Floats:
+        return _apply(fits[number].at(strength), features[folds == number])
+
     best: _Validated | None = None
     for strength in STRENGTHS:  # each fit starts from the one before, and most end early
         logits = np.zeros((len(codes), classes), np.float32)
-        for number in trial:
-            logits[folds == number] = _apply(fits[number].at(strength), features[folds == number])
+        for number, held in zip(trial, side_by_side(partial(judge, strength=strength), trial), strict=True):
+            logits[folds == number] = held
         scaled = softmax(logits[judged] / temperature(logits[judged], codes[judged]))
         loss = negative_log_likelihood(scaled, codes[judged])
         if best is not None and loss > best.loss:
             break
         best = _Validated(strength, loss, logits)
     assert best is not None
-    for number in numbers[len(trial) :]:
-        best.logits[folds == number] = _apply(fits[number].at(best.strength), features[folds == number])
+    rest = numbers[len(trial) :]
+    for number, held in zip(rest, side_by_side(partial(judge, strength=best.strength), rest), strict=True):
+        best.logits[folds == number] = held
     return best
 
 
