@@ -96,7 +96,7 @@ class Plan:
             lines.append(
                 f"tune    {self.recipe.steps} steps of {self.recipe.batch} pictures ({self.recipe.epochs} epochs) · "
                 f"peak rate {self.recipe.lr:.2g}, ×{self.recipe.layer_decay} each layer down · best by "
-                f"{self.recipe.monitor}{_extras(self.recipe)}"
+                f"{self.recipe.monitor}{extras(self.recipe)}"
             )
         else:
             lines.append("tune    not asked for: the probe is the model (--finetune trains all layers)")
@@ -152,7 +152,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _extras(recipe: Recipe) -> str:
+def extras(recipe: Recipe) -> str:
     """Return what a recipe does beyond the usual."""
     extras = []
     if recipe.sizes:

@@ -23,9 +23,10 @@ from imgkit.train.intervals import Interval
 from imgkit.train.metrics import Answers, Scores
 from imgkit.train.mistakes import Galleries
 from imgkit.train.picture import Picture
-from imgkit.train.plan import duration
+from imgkit.train.plan import duration, extras
 from imgkit.train.probing import LabelIssue
 from imgkit.train.results import TrainReport
+from imgkit.train.settings import settings_text
 from imgkit.vision.decode import UnreadablePictureError, open_picture
 
 THUMBNAIL_PX = 144
@@ -99,6 +100,8 @@ def render(page: Page) -> str:
         learning=learning_chart(report),
         reliability=charts.reliability(reliability_bins(page.evaluated.answers)),
         confidence=charts.histogram(confidence_bins(page.evaluated.answers), across="confidence"),
+        settings=settings_text(page.config),
+        extras=extras(report.plan.recipe) if report.plan.recipe else "",
         version=imgkit.__version__,
     )
     return text

@@ -102,6 +102,7 @@ def _train(config: TrainConfig, team: Team, *, progress: Progress | None, now: C
     classifier = load_classifier(folder.model, device=config.device)
     tested = evaluate(classifier, splits.of("test"), progress=progress, title="testing")
     progress.say(f"test    {summary(tested.scores)} · {clock.lap('test')}")
+    plan = replace(plan, recipe=folder.recipe())  # with the rate that was found
     report = _report(work, plan, probed, chosen, tested, seconds=clock.seconds, finished=now())
     _write_end(work, report, probed, tested)
     steps = chosen.tuning.rows[-1].step if chosen.tuning and chosen.tuning.rows else 0
