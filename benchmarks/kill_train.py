@@ -87,6 +87,7 @@ class Trial:
     """One run that was stopped: whether the end was equal, seconds and steps lost, seconds that stopping took."""
 
     equal: bool
+    code: int
     began_again: bool
     lost_seconds: float
     lost_steps: int
@@ -132,7 +133,7 @@ def run_trials(place: Path, *, kills: int, terms: int, chance: random.Random) ->
             shutil.rmtree(place / "cache", ignore_errors=True)
             trials.append(stop_once(settings, meter, moment, number, expected))
             if not trials[-1].equal:
-                print(f"{name} after {moment:.2f} s: DIFFERENT", flush=True)
+                print(f"{name} after {moment:.2f} s: DIFFERENT, exit {trials[-1].code}", flush=True)
         if trials:
             good &= show(name, trials)
     return good
@@ -178,7 +179,8 @@ def stop_once(config: TrainConfig, meter: Meter, moment: float, number: signal.S
     equal = (code == 0 or finished) and digest(folder) == expected
     if equal:
         shutil.rmtree(folder)
-    return Trial(equal, again, age, max(0, done - at), stopping, saved_all)
+    lost = 0 if finished or went_on != at else done - at
+    return Trial(equal, code, again, age, lost, stopping, saved_all)
 
 
 def start(config: TrainConfig, meter: Meter) -> int:

@@ -4,10 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from training import run, same_weights, small_fit
+
+from imgkit.errors import UsageError
+from imgkit.train.config import TrainConfig
+from imgkit.train.runfolder import create
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,24 @@ def test_a_run_that_got_a_signal_goes_on_at_its_last_checkpoint_and_ends_with_th
     assert began == went_on_at
     assert same_weights(resumed.model.state_dict(), whole.model.state_dict())
     assert same_weights(found.winner.state, expected.winner.state)
+
+
+def test_a_run_that_was_killed_before_its_settings_were_written_leaves_its_name_to_the_next(tmp_path):
+    config = TrainConfig(data=tmp_path, runs=tmp_path / "runs", name="first")
+    folder = create(config, now=datetime(2026, 1, 1, tzinfo=UTC))
+    folder.write_json("env.json", {})
+    (folder.path / ".tmp-123-classes.json").write_text("[")
+
+    assert create(config, now=datetime(2026, 1, 2, tzinfo=UTC)) == folder
+
+    folder.write_json("config.json", config.as_json())
+    with pytest.raises(UsageError, match="there is already a run in"):
+        create(config, now=datetime(2026, 1, 3, tzinfo=UTC))
+
+
+def test_a_folder_with_anything_else_in_it_is_never_taken_over(tmp_path):
+    (tmp_path / "runs" / "first").mkdir(parents=True)
+    (tmp_path / "runs" / "first" / "thesis.txt").write_text("mine")
+
+    with pytest.raises(UsageError, match="there is already a run in"):
+        create(TrainConfig(data=tmp_path, runs=tmp_path / "runs", name="first"), now=datetime(2026, 1, 1, tzinfo=UTC))

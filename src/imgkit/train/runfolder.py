@@ -16,13 +16,14 @@ import torch
 
 import imgkit
 from imgkit.errors import UsageError
-from imgkit.files import resource_error, write_text
+from imgkit.files import TEMPORARY_PREFIX, resource_error, write_text
 from imgkit.manifest.folder import DataFolder
 from imgkit.train.config import TrainConfig
 from imgkit.train.recipe import Recipe
 from imgkit.vision.device import cpu_count
 
 FINISHED = "report.json"  # the last file but the page: a run with it is complete
+BEFORE_SETTINGS = ("env.json", "classes.json", "split.csv", "quarantine.csv", "data.json", "recipe.json")
 PACKAGES = ("torch", "timm", "numpy", "pillow", "scipy")
 
 
@@ -121,12 +122,20 @@ def create(config: TrainConfig, *, now: datetime) -> RunFolder:
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
-        raise UsageError(
-            f"there is already a run in {path}. Nothing was changed. Give another --name, or leave it out."
-        ) from error
+        if not _never_began(path):
+            raise UsageError(
+                f"there is already a run in {path}. Nothing was changed. Give another --name, or leave it out."
+            ) from error
     except OSError as error:
         raise resource_error(error, path) from error
     return RunFolder(path)
+
+
+def _never_began(path: Path) -> bool:
+    """Return whether a folder holds no more than what a run writes before its settings: it was killed at its start."""
+    return path.is_dir() and all(
+        each.name in BEFORE_SETTINGS or each.name.startswith(TEMPORARY_PREFIX) for each in path.iterdir()
+    )
 
 
 def reopen(config: TrainConfig) -> tuple[RunFolder, TrainConfig]:
