@@ -102,7 +102,8 @@ def listen(port: int | None, *, last: int | None) -> socket.socket:
 
 
 def _bind(port: int) -> socket.socket | None:
-    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # the protocol is named because asyncio sends at once (no 40 ms for Nagle's algorithm) only where it is
+    one = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name != "nt":  # there it would let a second program share the port
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
