@@ -28,6 +28,7 @@ from imgkit.train.evaluate import evaluate_folder
 from imgkit.train.run import train
 
 WRONG, OFF_TOPIC, COPIED = 0.10, 0.05, 0.05
+SHARES = {"validation_share": 0.05, "test_share": 0.05}  # the test set is elsewhere; chance should not choose much
 POLICIES: tuple[Policy, ...] = ("suggest", "strict")
 
 Files = dict[str, Path]
@@ -79,7 +80,7 @@ def one_seed(seed: int, arguments: argparse.Namespace) -> dict[str, tuple[int, f
             data = harvested(place / name, place / f"data {name}", arguments.cache)
             found[name] = trained(data / "harvested", place / "test", place / f"runs {name}", seed)
         for policy in POLICIES:
-            config = CurateConfig(data=place / "data raw", policy=policy, weights="packaged", device="cpu")
+            config = CurateConfig(data=place / "data raw", policy=policy, weights="packaged", device="cpu", **SHARES)
             curate(config)
             told = outcome(config.data, kinds)
             print(f"  seed {seed}, {policy}: {told}", flush=True)
@@ -154,7 +155,7 @@ def outcome(data: Path, kinds: Mapping[str, str]) -> dict[str, str]:
 
 
 def trained(folder: Path, test: Path, runs: Path, seed: int) -> tuple[int, float, float]:
-    config = TrainConfig(data=folder, runs=runs, weights="packaged", device="cpu", finetune=False, seed=seed)
+    config = TrainConfig(data=folder, runs=runs, weights="packaged", device="cpu", finetune=False, seed=seed, **SHARES)
     report = train(config)
     scores = evaluate_folder(report.run, test, cache=runs / "cache", device="cpu").scores
     pictures = len(list(folder.glob("*/*.jpg")))

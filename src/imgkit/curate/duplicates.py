@@ -112,9 +112,9 @@ def best_of(
 ) -> int:
     """Return the member of a group to keep; the same group gives the same member whatever its order.
 
-    In this order: nothing missing, nor dark, bright, blurred or tiny · not a crop of another · in colour · without
-    frame or caption bar · the larger, unless it is only blown up · the less burnt out · the less compressed · the
-    earlier in the harvest · the name. The first keeps a picture in the set of which the largest copy is a suspect.
+    In this order: nothing missing, nor all dark or bright · not a crop of another · in colour · without frame or
+    caption bar · the larger, unless it is only blown up · the less burnt out · the less compressed · the earlier in
+    the harvest · the name. The first keeps a picture in the set of which the largest copy is a suspect.
     """
     crops = _crops(group, pairs, fingerprints)
     most_colours = max(float(fingerprints["colours"][one]) for one in group)
@@ -129,7 +129,7 @@ def best_of(
         blown_up = row["sharpness"] < BLURRED_SHARE * sharpest
         side = min(_size(picture))
         return (
-            bool(row["grey_band"] >= GREY_TAIL_SHARE or faults_of(picture, row)),
+            bool(row["grey_band"] >= GREY_TAIL_SHARE or SPOILED & faults_of(picture, row).keys()),
             one in crops,
             bool(row["colours"] < GREY_SHARE * most_colours),
             one in framed,
@@ -147,6 +147,7 @@ def _size(picture: Picture) -> tuple[int, int]:
 
 
 BLURRED_SHARE: Final = 0.5  # of the sharpness of the sharpest copy: fewer details, whatever the size says
+SPOILED: Final = {"dark", "bright"}  # faults that another copy need not have; a caption hides that one is blurred
 BURNT_STEP: Final = 0.01  # of the area that is white; brightening costs more
 GREY_SHARE: Final = 0.75  # of the bits of colour of the most colourful copy
 FRAME_SHARE: Final = 0.04  # of the area that is one colour, more than in the copy with the least

@@ -24,9 +24,8 @@ SHARP_TILES_PERCENTILE: Final = 90  # a plain background does not make a sharp s
 BORDER: Final = 0.04  # of the shorter side
 NEARLY_WHITE: Final = 240
 WORKERS: Final = 4  # threads; the decoder works outside Python's lock
+BATCH: Final = 16  # pictures whose hashes are made together
 CHUNK: Final = 32  # pictures that travel together to another machine: about 1 MB
-
-Floats = npt.NDArray[np.float32]
 
 RECORD: Final = np.dtype(
     [
@@ -74,8 +73,9 @@ def fingerprints(
 
 
 def _look_here(paths: Sequence[Path]) -> Iterator[tuple[int, np.void]]:
+    parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     with ThreadPoolExecutor(WORKERS) as pool:
-        yield from enumerate(pool.map(_look_at, paths))
+        yield from enumerate(row for rows in pool.map(_look_at, parts) for row in rows)
 
 
 def _look_afar(paths: Sequence[Path], engine: Engine) -> Iterator[tuple[int, np.void]]:
@@ -94,54 +94,67 @@ def _body(path: Path) -> bytes:
 def look_at_bodies(bodies: Sequence[bytes]) -> list[bytes]:
     """Return the ``RECORD`` of each picture as bytes; runs in workers."""
     outcomes = (decode(body, limits=OWN_FILES, longest=LOOK_AT_PX) for body in bodies)
-    return [(blank_row(RECORD) if isinstance(one, Rejected) else measure(one.image)).tobytes() for one in outcomes]
+    return [row.tobytes() for row in measure([None if isinstance(one, Rejected) else one.image for one in outcomes])]
 
 
-def _look_at(path: Path) -> np.void:
+def _look_at(paths: Sequence[Path]) -> list[np.void]:
+    return measure([_opened(path) for path in paths])
+
+
+def _opened(path: Path) -> Image.Image | None:
     try:
-        image = open_picture(path, longest=LOOK_AT_PX)
+        return open_picture(path, longest=LOOK_AT_PX)
     except UnreadablePictureError:
-        return blank_row(RECORD)
-    return measure(image)
+        return None
 
 
-def measure(image: Image.Image) -> np.void:
-    """Return the ``RECORD`` of a picture that was opened at about ``LOOK_AT_PX`` times two."""
+def measure(images: Sequence[Image.Image | None]) -> list[np.void]:
+    """Return the ``RECORD`` of each picture that was opened at about ``LOOK_AT_PX`` times two; None is not readable.
+
+    Hashes are made of all at once, which takes a tenth of the time. The images are used up: they are smaller after.
+    """
+    readable = [image for image in images if image is not None]
+    thumbnails = np.array([phash.thumbnail(image) for image in readable], np.uint8)
+    hashes = iter(phash.hash_thumbnails(thumbnails) if readable else ())
+    return [blank_row(RECORD) if image is None else _measured(image, next(hashes)) for image in images]
+
+
+def _measured(image: Image.Image, hashes: phash.PerceptualHash) -> np.void:
     row = blank_row(RECORD)
-    hashes = phash.orientations(image)
     row["readable"], row["hash"], row["flat"] = True, hashes.value, hashes.flat
     row["orientations"] = hashes.orientations
     row["grey_band"] = grey_band(image)
-    small = image.copy()
-    small.thumbnail((2 * LOOK_AT_PX, 2 * LOOK_AT_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
-    pixels = np.asarray(small)
-    grey = np.asarray(small.convert("L")).astype(np.float32)
-    for name, value in (_tones(pixels) | _colours(pixels, grey)).items():
+    image.thumbnail((2 * LOOK_AT_PX, 2 * LOOK_AT_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
+    pixels, grey = np.asarray(image), image.convert("L")
+    row["entropy"] = _bits(np.array(grey.histogram()))
+    for name, value in (_tones(pixels) | _colours(pixels)).items():
         row[name] = value
-    row["sharpness"] = _sharpness(grey)
+    row["sharpness"] = _sharpness(np.asarray(grey))
     row["white_border"] = _white_border(pixels)
     return row
 
 
+# brightness as seen: sqrt(.241 R² + .691 G² + .068 B²) / 255, the weights of the HSP colour model
+_SEEN: Final = np.outer((0.241, 0.691, 0.068), np.arange(256) ** 2 / 255**2).astype(np.float32)
+
+
 def _tones(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
-    """Brightness as seen: sqrt(.241 R² + .691 G² + .068 B²), the weights of the HSP colour model."""
-    squares = pixels[::2, ::2].astype(np.float32) ** 2
-    brightness = np.sqrt(squares @ np.array([0.241, 0.691, 0.068], np.float32)) / 255
-    low, high = np.percentile(brightness, [5, 99])
-    middle = float(((brightness > 0.1) & (brightness < 0.95)).mean())
-    burnt = float((brightness > 0.97).mean())
+    sample = pixels[::2, ::2].reshape(-1, 3)
+    squares = _SEEN[0][sample[:, 0]] + _SEEN[1][sample[:, 1]] + _SEEN[2][sample[:, 2]]
+    places = [int(share * (len(squares) - 1)) for share in (0.05, 0.99)]
+    low, high = np.sqrt(np.partition(squares, places)[places])
+    middle = np.count_nonzero((squares > 0.1**2) & (squares < 0.95**2)) / len(squares)
+    burnt = np.count_nonzero(squares > 0.97**2) / len(squares)
     return {"dark": float(high), "bright": float(low), "middle": middle, "burnt": burnt}
 
 
-def _colours(pixels: npt.NDArray[np.uint8], grey: Floats) -> dict[str, float]:
-    cells = (pixels >> 4).astype(np.uint16)
-    counts = np.bincount(((cells[..., 0] << 8) | (cells[..., 1] << 4) | cells[..., 2]).ravel(), minlength=4096)
-    greys = np.bincount(grey.astype(np.uint8).ravel(), minlength=256)
-    return {
-        "entropy": _bits(greys),
-        "colours": _bits(counts),
-        "top_colour": float(counts.max() / counts.sum()),
-    }
+def _colours(pixels: npt.NDArray[np.uint8]) -> dict[str, float]:
+    high = pixels & 0xF0
+    cells = high[..., 0].astype(np.uint16) << 4
+    cells |= high[..., 1]
+    cells |= high[..., 2] >> 4
+    counts = np.bincount(cells.ravel(), minlength=4096)
+    return {"colours": _bits(counts), "top_colour": float(counts.max() / cells.size)}
 
 
 def _bits(counts: npt.NDArray[np.int64]) -> float:
@@ -149,15 +162,23 @@ def _bits(counts: npt.NDArray[np.int64]) -> float:
     return float(-(share * np.log2(share)).sum())
 
 
-def _sharpness(grey: Floats) -> float:
+def _sharpness(grey: npt.NDArray[np.uint8]) -> float:
     """Variance of the Laplacian per tile, then the 90th percentile of the tiles."""
-    inner = grey[1:-1, 1:-1]
+    levels = grey.astype(np.float32)
+    inner = levels[1:-1, 1:-1]
     if min(inner.shape) < TILES:
-        return float(grey.var())
-    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * inner
+        return float(levels.var())
+    laplacian = levels[:-2, 1:-1] + levels[2:, 1:-1]
+    laplacian += levels[1:-1, :-2]
+    laplacian += levels[1:-1, 2:]
+    laplacian -= 4 * inner
     rows, columns = (side // TILES for side in laplacian.shape)
-    tiles = laplacian[: rows * TILES, : columns * TILES].reshape(TILES, rows, TILES, columns)
-    return float(np.percentile(tiles.var(axis=(1, 3)), SHARP_TILES_PERCENTILE))
+    tiles = laplacian[: rows * TILES, : columns * TILES]
+    mean, square = (
+        values.reshape(TILES, rows, -1).sum(axis=1).reshape(TILES, TILES, columns).sum(axis=2) / (rows * columns)
+        for values in (tiles, tiles * tiles)
+    )
+    return float(np.percentile(square - mean**2, SHARP_TILES_PERCENTILE))
 
 
 def _white_border(pixels: npt.NDArray[np.uint8]) -> float:

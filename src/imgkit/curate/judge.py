@@ -30,7 +30,7 @@ class Suspicion:
 
 SUSPICIONS: Final[dict[str, Suspicion]] = {
     "readable": Suspicion(even=0.02, sure=0.05),
-    "label": Suspicion(even=0.5, sure=0.75),
+    "label": Suspicion(even=0.45, sure=0.6),
     "offtopic": Suspicion(even=3.75, sure=4.5),
     "not_photo": Suspicion(even=3.0, sure=6.0),
     "text": Suspicion(even=3.0, sure=6.0),

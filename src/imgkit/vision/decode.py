@@ -238,9 +238,21 @@ def grey_band(picture: Image.Image) -> float:
 
     As ``grey_tail`` for pictures that may have been turned since; a grey frame has bands along several sides, and is 0.
     """
-    turns = (Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
-    bands = [grey_tail(picture), *(grey_tail(picture.transpose(turn)) for turn in turns)]
+    right, bottom = picture.width - 1, picture.height - 1
+    grey = {at: _is_grey(picture, at) for at in ((0, 0), (right, 0), (0, bottom), (right, bottom))}
+    if not any(grey.values()):  # nearly every picture is told apart here
+        return 0.0
+    bands = [grey_tail(picture if turn is None else picture.transpose(turn)) for turn in _TURNS]
     return max(bands) if sum(band > 0 for band in bands) == 1 else 0.0
+
+
+_TURNS: Final = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+
+
+def _is_grey(picture: Image.Image, at: tuple[int, int]) -> bool:
+    pixel = picture.getpixel(at)
+    assert isinstance(pixel, tuple)  # of an RGB picture
+    return all(abs(level - _GREY) <= _GREY_SLACK for level in pixel)
 
 
 _quiet_lock = threading.Lock()
