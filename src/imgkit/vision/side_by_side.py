@@ -1,7 +1,7 @@
 """Work on several batches at once on a CPU, each on cores of its own.
 
-A network that uses all cores for one batch waits at the end of each layer for the slowest core, and a core that decodes
-pictures meanwhile is very slow: measured, that costs half of the time. One batch for each core waits for nobody.
+What uses all cores for one batch waits for the slowest core at the end of each layer, hundreds of times a batch, and a
+core that decodes pictures meanwhile, or that another program uses, is very slow. One batch for each core waits for none.
 """
 
 from collections import deque

@@ -1,0 +1,61 @@
+import threading
+import time
+
+import pytest
+import torch
+
+from imgkit.vision.side_by_side import side_by_side
+
+
+def test_results_come_in_the_order_of_the_batches_whoever_is_ready_first():
+    def work(number):
+        time.sleep(0.02 if number % 2 == 0 else 0.0)
+        return number * number
+
+    assert list(side_by_side(work, range(9))) == [0, 1, 4, 9, 16, 25, 36, 49, 64]
+
+
+def test_nothing_is_read_far_ahead_of_what_was_asked_for():
+    read = []
+
+    def batches():
+        for number in range(1000):
+            read.append(number)
+            yield number
+
+    results = side_by_side(lambda number: number, batches())
+    next(results)
+
+    assert len(read) <= 17  # eight threads at most, two batches each, and the next one
+    results.close()
+
+
+def test_a_fault_is_raised_when_its_turn_comes_and_ends_the_rest():
+    done = []
+
+    def work(number):
+        if number == 3:
+            raise ValueError("batch 3")
+        done.append(number)
+        return number
+
+    results = side_by_side(work, range(1000))
+
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="batch 3"):
+        next(results)
+    assert len(done) < 100
+
+
+def test_the_threads_of_torch_are_as_before_and_each_batch_has_its_share():
+    before = torch.get_num_threads()
+    seen = set()
+
+    def work(number):
+        seen.add((threading.current_thread().name, torch.get_num_threads()))
+        return number
+
+    list(side_by_side(work, range(8)))
+
+    assert torch.get_num_threads() == before
+    assert {count for _, count in seen} == {1} or len(seen) == 8  # more than eight cores share them out
