@@ -1,6 +1,6 @@
 """Look at each file once and keep what the cheap checks need: hashes and a few measures, by content."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -80,8 +80,10 @@ def _look_here(paths: Sequence[Path]) -> Iterator[tuple[int, np.void]]:
 
 def _look_afar(paths: Sequence[Path], engine: Engine) -> Iterator[tuple[int, np.void]]:
     for number, outcome in each(engine, look_at_bodies, map(_body, paths), size=CHUNK):
-        lost = isinstance(outcome, WorkerFailure)  # a picture that kills its worker is not readable
-        yield number, blank_row(RECORD) if lost else np.frombuffer(outcome, RECORD)[0]
+        if isinstance(outcome, WorkerFailure):  # a picture that kills its worker is not readable
+            yield number, blank_row(RECORD)
+        else:
+            yield number, np.frombuffer(outcome, RECORD)[0]
 
 
 def _body(path: Path) -> bytes:
@@ -94,11 +96,11 @@ def _body(path: Path) -> bytes:
 def look_at_bodies(bodies: Sequence[bytes]) -> list[bytes]:
     """Return the ``RECORD`` of each picture as bytes; runs in workers."""
     outcomes = (decode(body, limits=OWN_FILES, longest=LOOK_AT_PX) for body in bodies)
-    return [row.tobytes() for row in measure([None if isinstance(one, Rejected) else one.image for one in outcomes])]
+    return [row.tobytes() for row in measure(None if isinstance(one, Rejected) else one.image for one in outcomes)]
 
 
 def _look_at(paths: Sequence[Path]) -> list[np.void]:
-    return measure([_opened(path) for path in paths])
+    return measure(map(_opened, paths))
 
 
 def _opened(path: Path) -> Image.Image | None:
@@ -108,21 +110,26 @@ def _opened(path: Path) -> Image.Image | None:
         return None
 
 
-def measure(images: Sequence[Image.Image | None]) -> list[np.void]:
+def measure(images: Iterable[Image.Image | None]) -> list[np.void]:
     """Return the ``RECORD`` of each picture that was opened at about ``LOOK_AT_PX`` times two; None is not readable.
 
-    Hashes are made of all at once, which takes a tenth of the time. The images are used up: they are smaller after.
+    Images are taken one by one, shrunk and not kept; their hashes are made together, which takes a tenth of the time.
     """
-    readable = [image for image in images if image is not None]
-    thumbnails = np.array([phash.thumbnail(image) for image in readable], np.uint8)
-    hashes = iter(phash.hash_thumbnails(thumbnails) if readable else ())
-    return [blank_row(RECORD) if image is None else _measured(image, next(hashes)) for image in images]
+    rows, readable, thumbnails = [], [], []
+    for image in images:
+        rows.append(blank_row(RECORD))
+        if image is not None:
+            readable.append(rows[-1])
+            thumbnails.append(phash.thumbnail(image))
+            _measure(image, rows[-1])
+    hashes = phash.hash_thumbnails(np.stack(thumbnails)) if thumbnails else []
+    for row, found in zip(readable, hashes, strict=True):
+        row["readable"], row["hash"], row["flat"] = True, found.value, found.flat
+        row["orientations"] = found.orientations
+    return rows
 
 
-def _measured(image: Image.Image, hashes: phash.PerceptualHash) -> np.void:
-    row = blank_row(RECORD)
-    row["readable"], row["hash"], row["flat"] = True, hashes.value, hashes.flat
-    row["orientations"] = hashes.orientations
+def _measure(image: Image.Image, row: np.void) -> None:
     row["grey_band"] = grey_band(image)
     image.thumbnail((2 * LOOK_AT_PX, 2 * LOOK_AT_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
     pixels, grey = np.asarray(image), image.convert("L")
@@ -131,7 +138,6 @@ def _measured(image: Image.Image, hashes: phash.PerceptualHash) -> np.void:
         row[name] = value
     row["sharpness"] = _sharpness(np.asarray(grey))
     row["white_border"] = _white_border(pixels)
-    return row
 
 
 # brightness as seen: sqrt(.241 R² + .691 G² + .068 B²) / 255, the weights of the HSP colour model
