@@ -1,7 +1,7 @@
 """Work on several batches at once on a CPU, each on cores of its own.
 
 What uses all cores for one batch waits for the slowest core at the end of each layer, hundreds of times a batch, and a
-core that decodes pictures meanwhile, or that another program uses, is very slow. One batch for each core waits for none.
+core that decodes pictures or runs another program meanwhile is very slow. One batch for each core waits for nobody.
 """
 
 from collections import deque
