@@ -1,6 +1,6 @@
 """Compare ``imgkit curate`` with other tools on the same pictures in one run: CPU seconds, and what broken files do.
 
-    python benchmarks/peers_curate.py --imagededup PYTHON --cleanvision PYTHON [--pictures 639] [--photos DIR]
+    python benchmarks/peers_curate.py --imagededup PYTHON --cleanvision PYTHON [--pictures 556] [--photos DIR]
 
 Each PYTHON is the interpreter of an environment of its own in which that tool is installed. Every tool runs as a
 process that says how many CPU seconds its work took, its own children included and its imports left out.
@@ -106,7 +106,7 @@ if __name__ == "__main__":
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
-    parser.add_argument("--pictures", type=int, default=639)
+    parser.add_argument("--pictures", type=int, default=556)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--imagededup", type=Path)
     parser.add_argument("--cleanvision", type=Path)
@@ -143,7 +143,7 @@ def main() -> None:
 
 
 def fill(folder: Path, photos: Path, wanted: int) -> int:
-    """Copy photographs: 639 of up to 640 px from a harvest and of other things first, then those of 250 px."""
+    """Copy photographs: 556 of up to 640 px from a harvest and of other things first, then those of 250 px."""
     folder.mkdir()
     harvest = sorted((photos / "bears_harvest").glob("*/*.jpg"))
     files = [*harvest, *strangers(photos), *monkeys(photos)][:wanted]
