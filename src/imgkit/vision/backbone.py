@@ -1,6 +1,7 @@
 """A pretrained network that turns pictures into feature vectors."""
 
 import logging
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -146,27 +147,24 @@ class TexturedBackbone(Backbone):
     def __init__(
         self, loaded: LoadedModel, *, device: torch.device, precision: Precision, weights: str = "auto"
     ) -> None:
-        self._spreads: list[torch.Tensor] | None = None
+        self._passes = threading.local()  # several threads may be in the network at once
         super().__init__(loaded, device=device, precision=precision, weights=weights)
         self.plain_dimension, self.plain_key = self.dimension, self.key
         for stage in self._model.blocks:
             stage.register_forward_hook(self._note)
-        self._spreads = []
         self.dimension = self.features(np.zeros((1, *[self.preprocessing.size] * 2, 3), np.uint8)).shape[1]
         self.key = f"{self.key} textures {_TEXTURES_VERSION}"
 
     def features(self, pixels: Pixels) -> Floats:
         """Return the (N, D) features of (N, S, S, 3) prepared pictures."""
-        if self._spreads is None:  # while the plain network is measured
-            return super().features(pixels)
-        self._spreads.clear()
+        spreads: list[torch.Tensor] = []
+        self._passes.spreads = spreads
         plain = super().features(pixels)
-        return np.concatenate([plain, *(spread.cpu().numpy() for spread in self._spreads)], axis=1)
+        return np.concatenate([plain, *(spread.cpu().numpy() for spread in spreads)], axis=1)
 
     def _note(self, stage: nn.Module, inputs: object, maps: torch.Tensor) -> None:
-        assert self._spreads is not None
         values = maps.float().flatten(2)  # (N, C, H * W)
-        self._spreads.append(torch.cat([values.mean(2), values.std(2)], dim=1))
+        self._passes.spreads.append(torch.cat([values.mean(2), values.std(2)], dim=1))
 
 
 def load_backbone(
