@@ -23,10 +23,11 @@ from imgkit.harvest.network.answers import Failure, Fetched, Moved
 from imgkit.harvest.network.attempts import Again, Attempt, Done
 from imgkit.harvest.network.guard import Guard
 from imgkit.harvest.network.hosts import Hosts
-from imgkit.harvest.network.outage import UNREACHABLE, Outage
+from imgkit.harvest.network.outage import UNREACHABLE
 from imgkit.harvest.network.robots import RobotsBook
 from imgkit.harvest.patience import Patience
 from imgkit.harvest.ranking import Entry
+from imgkit.harvest.reach import Reach
 from imgkit.harvest.search import Asking, Broken, SearchDesk, Searched
 from imgkit.harvest.shelves import Shelf
 from imgkit.manifest import Manifest
@@ -100,19 +101,12 @@ class Schedule:
         self._clock = clock
         self._hosts: Hosts[Job | RobotsJob] = Hosts()
         self._jobs: dict[str, Job] = {}
-        self._lost_in_outage: list[tuple[str, Entry]] = []
         self._stopping = False
         self._busy = 0  # threads
         self._decoding = 0  # of them, those whose picture is here
         self._workers = workers
         self._decoders = decoders
-        self._outage = Outage(
-            failures=patience.outage_failures,
-            hosts=patience.outage_hosts,
-            probe_s=patience.probe_s,
-            patience_s=patience.outage_s,
-        )
-        self._last_reached: Target | None = None
+        self._reach = Reach(patience, progress)
         self._put_off = {
             name: Failure(
                 reason="http.429",
@@ -206,15 +200,14 @@ class Schedule:
     def _dispatch(self) -> None:
         """Hand out whatever may be asked now."""
         now = self._clock()
-        while self._busy < self._room and not self._outage.under_way:
+        while self._busy < self._room and not self._reach.away:
             taken = self._hosts.take(now)
             if taken is None:
                 break
             name, job = taken
             self._hand_out(name, job)
-        if self._outage.due(now) and self._last_reached is not None:
-            self._outage.probing = True
-            self._hands.probe(self._last_reached)
+        if (target := self._reach.due(now)) is not None:
+            self._hands.probe(target)
 
     @property
     def _room(self) -> int:
@@ -249,7 +242,7 @@ class Schedule:
         done = [self._is_done(shelf) for shelf in self._shelves.values()]
         if all(done) and not self._busy:
             return False
-        times = [self._outage.next_probe] if self._outage.under_way else [self._hosts.next_time()]
+        times = [self._reach.next_probe] if self._reach.away else [self._hosts.next_time()]
         soonest = min((moment for moment in times if moment is not None), default=None)
         full = self._busy >= self._room
         wait = LONGEST_PAUSE_S if soonest is None or full else min(LONGEST_PAUSE_S, max(0.0, soonest - self._clock()))
@@ -325,14 +318,8 @@ class Schedule:
     def _learn(self, name: str, target: Target | None, failure: Failure | None) -> None:
         """Let the host's queue and the watch over the network know how a request ended."""
         now = self._clock()
-        if failure is None and target is not None:
-            self._last_reached = target
-        if target is not None and self._outage.note(name, failure, now=now):
-            self._last_reached = self._last_reached or target
-            self._progress.say(
-                f"The network seems to be down. Looking again every {self._patience.probe_s:.0f} s; nothing is lost, "
-                "and Ctrl-C saves."
-            )
+        if target is not None:
+            self._reach.note(name, target, failure, now=now)
         drained = self._hosts.answered(name, failure, now=now)
         given_up = self._hosts.given_up(name)
         if given_up is None:
@@ -374,11 +361,11 @@ class Schedule:
         for entry in job.entries:
             shelf = self._shelves[entry.first.label]
             shelf.under_way -= 1
-            if isinstance(outcome, Failure) and outcome.reason in UNREACHABLE:
-                self._lost_in_outage.append((shelf.label, entry))
+            if isinstance(outcome, Failure):
+                self._reach.lost(shelf.label, entry, outcome)
             self._show(shelf)
         if isinstance(outcome, Arrived):
-            self._lost_in_outage.clear()
+            self._reach.arrived()
 
     def _robots_answered(self, name: str, job: RobotsJob, answer: str | Failure) -> None:
         self.requests += 1
@@ -393,18 +380,14 @@ class Schedule:
             self._queue(waiting)
 
     def _probed(self, reachable: bool) -> None:
-        now = self._clock()
+        lost = self._reach.probed(reachable, now=self._clock())
+        self.network_down = self.network_down or self._reach.gone
         if reachable:
-            self._outage.over()
             self._hosts.forgive(UNREACHABLE)
-            self._progress.say("The network is back.")
-            for label, entry in reversed(self._lost_in_outage):
+            self._gate.forget_failures()
+            for label, entry in reversed(lost):
                 self._books.forget(entry)
                 self._shelves[label].put_back([entry])
-            self._lost_in_outage.clear()
-            self._gate.forget_failures()
-        elif not self._outage.goes_on(now):
-            self.network_down = True
 
     def _show(self, shelf: Shelf) -> None:
         kept = self._books.ledger.kept(shelf.label)
