@@ -44,7 +44,12 @@ def test_a_stage_never_imports_another_stage_nor_what_runs_it(stage):
 
 
 def test_what_is_shared_imports_no_stage():
-    allowed = {"vision": {"vision", *LEAVES}, **{leaf: set(LEAVES) for leaf in LEAVES}}
+    allowed = {
+        "vision": {"vision", *LEAVES},
+        "shards": {"shards", *LEAVES},
+        **{leaf: set(LEAVES) for leaf in LEAVES},
+        "cli": {"cli", "demo", "health", "shards", "vision", *STAGES, *LEAVES},
+    }
 
     offenders = {}
     for module in MODULES:
