@@ -21,6 +21,7 @@ from imgkit.train.export import export_hub, export_onnx, export_torch
 from imgkit.train.predict import as_csv, as_jsonl, find_files, predict
 from imgkit.train.preview import write_preview
 from imgkit.train.run import train
+from imgkit.train.settings import read_settings
 
 HOSTILE = '<img src=x onerror=alert(1)>"&'
 
@@ -206,13 +207,31 @@ def test_a_finished_run_cannot_be_resumed(finished):
 def test_fine_tuning_never_gives_worse_weights_than_the_probe_and_cleans_up(finished):
     _, _, config = finished
 
-    report = train(replace(config, name="tuned", finetune=True, steps=2, batch=4))
+    report = train(replace(config, name="tuned", finetune=True, steps=2, batch=4, size=48, lr_find=True))
 
     assert report.tuning is not None
     assert report.tuning.winner.macro_f1 >= report.tuning.probe.macro_f1
     assert report.plan.machine.learns.endswith("(100%)")
+    assert report.plan.recipe is not None
+    assert report.plan.recipe.lr == json.loads((report.run / "recipe.json").read_text())["lr"]
+    assert len(rows_of(report.run / "lr_find.csv")) > 10
     assert not list((report.run / "checkpoints").glob("*"))
     assert json.loads((report.run / "log.jsonl").read_text().splitlines()[1])["event"] == "epoch"
+
+
+def test_the_settings_that_a_run_leaves_behind_train_the_same_model_again(finished, pictures):
+    _, _, config = finished
+    changes = {"finetune": True, "steps": 2, "batch": 4, "progressive": (32, 48), "recipe": "long"}
+
+    first = train(replace(config, name="found", **changes))
+    settings = read_settings(first.run / "run.yaml")
+    again = train(TrainConfig(**settings, name="found-again"))
+
+    assert (settings["progressive"], settings["size"], settings["recipe"]) == ((32, 48), 48, "long")
+    assert again.test == first.test
+    assert (again.model / "model.safetensors").read_bytes() == (first.model / "model.safetensors").read_bytes()
+    assert json.loads((first.model / "config.json").read_text())["pretrained_cfg"]["input_size"] == [3, 48, 48]
+    assert predict(first.run, [pictures / "king" / "000.png"], device="cpu")[0].guesses
 
 
 def test_a_model_whose_weights_were_changed_is_refused(finished, tmp_path):
