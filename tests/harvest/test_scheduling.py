@@ -6,14 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imgkit.harvest.gate import Gate
+from imgkit.harvest.jobs import Job
 from imgkit.harvest.ledger import Ledger, is_stand_in, settled, site_and_address
 from imgkit.harvest.network.addresses import parse
 from imgkit.harvest.network.answers import Failure, Fetched, Moved
 from imgkit.harvest.network.attempts import Again, Attempt, Done, follow
 from imgkit.harvest.network.hosts import OWN, PUBLIC, HostLimits, Hosts, host_name, limits_for
 from imgkit.harvest.network.outage import Outage
-from imgkit.harvest.network.robots import of_answer, read_robots
-from imgkit.harvest.ranking import in_order
+from imgkit.harvest.network.robots import RobotsBook, of_answer, read_robots
+from imgkit.harvest.ranking import Entry, in_order
 from imgkit.harvest.report import HarvestReport, LabelResult
 from imgkit.harvest.screening import Tombstones, buried_author, buried_url, screen
 from imgkit.harvest.shelves import Shelf
@@ -499,6 +501,41 @@ def test_a_host_without_robots_txt_closes_nothing_and_one_with_errors_is_asked_l
     assert of_answer(Failure(reason="http.5xx", detail="status 503", transient=True)) == Failure(
         reason="http.5xx", detail="robots.txt: status 503", transient=True
     )
+
+
+def job(url):
+    first = candidate(url)
+    return Job([Entry(url, (first,))], Attempt(url=url), parse(url))
+
+
+@pytest.fixture
+def gate():
+    return Gate(RobotsBook(recall=lambda origin: None, store=lambda origin, text: None), back_off_s=(1.0, 2.0))
+
+
+def test_jobs_of_one_origin_wait_for_one_robots_txt_and_those_of_another_do_not(gate):
+    first, second = job("http://a.example.org/1.jpg"), job("http://a.example.org/private/2.jpg")
+    other = job("http://b.example.org/3.jpg")
+
+    asking = gate.judge(first)
+
+    assert gate.judge(second) is asking
+    assert gate.judge(other) is not asking
+    assert gate.open(asking, "User-agent: *\nDisallow: /private/") == [first, second]
+    assert gate.judge(first) is None
+    assert gate.judge(second).reason == "policy.robots"
+
+
+def test_a_robots_txt_that_cannot_be_had_is_asked_for_three_times_and_closes_its_origin_for_the_run(gate):
+    failure = Failure(reason="http.5xx", transient=True)
+    waiting = job("http://a.example.org/1.jpg")
+    asking = gate.judge(waiting)
+
+    assert [gate.pause(asking, failure) for _ in range(3)] == [1.0, 2.0, None]
+    assert gate.open(asking, failure) == [waiting]
+    assert gate.judge(waiting) == failure
+    gate.forget_failures()
+    assert gate.judge(waiting) is not failure
 
 
 # screening
