@@ -1,3 +1,4 @@
+import gzip
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -8,7 +9,7 @@ from imgkit.progress import Silent
 from imgkit.reasons import REASONS
 from imgkit.train.remote import Limits, Refused, fetch, fetch_all, is_url
 
-LIMITS = Limits(size=1000, seconds=1.5, pause=0.5)
+LIMITS = Limits(size=10_000, seconds=1.5, pause=0.5)
 ANSWERS = {
     "/good.jpg": (200, {}, b"bytes"),
     "/login": (401, {}, b""),
@@ -16,8 +17,10 @@ ANSWERS = {
     "/teapot": (418, {}, b""),
     "/broken": (503, {}, b""),
     "/empty": (200, {}, b""),
-    "/large": (200, {}, b"0" * 1001),
+    "/large": (200, {}, b"0" * 10_001),
     "/announced": (200, {"Content-Length": "9000000"}, b""),
+    "/bomb": (200, {"Content-Encoding": "gzip"}, gzip.compress(bytes(5_000_000))),
+    "/torn": (200, {"Content-Encoding": "gzip"}, b"no gzip at all"),
     "/short": (200, {"Content-Length": "10"}, b"1234"),
     "/there": (302, {"Location": "/good.jpg"}, b""),
     "/round": (302, {"Location": "/round"}, b""),
@@ -76,6 +79,8 @@ def test_an_address_gives_its_bytes_also_after_a_redirect(web, path):
         ("/empty", "body.empty"),
         ("/large", "body.too_big"),
         ("/announced", "body.too_big"),
+        ("/bomb", "body.too_big"),
+        ("/torn", "body.not_image"),
         ("/short", "net.short"),
         ("/round", "net.redirect"),
         ("/file", "net.redirect"),

@@ -137,6 +137,7 @@ def _reason(error: Exception) -> str:
         ("net.scheme", (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError)),
         ("net.connect", (requests.exceptions.ConnectTimeout, urllib3.exceptions.NewConnectionError)),
         ("net.read", (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError)),
+        ("body.not_image", (urllib3.exceptions.DecodeError,)),
         ("net.short", (urllib3.exceptions.IncompleteRead,)),
         ("net.reset", (ConnectionResetError, urllib3.exceptions.ProtocolError)),
     )
