@@ -199,9 +199,9 @@ def train(
     }
     where = runs or Path(_shown("runs"))
     with console.command("train", debug=debug, again=_how_to_go_on(where, resumed=resume)) as progress:
-        config = merged(settings, asked)
         if _helps(alone=check or preview is not None):
             return
+        config = merged(settings, asked)
         if check:
             _check(config, progress, as_json=as_json)
             return
