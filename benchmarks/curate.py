@@ -24,7 +24,7 @@ from planting import PHOTOS, TRANSFORMS, Table, embedded, monkeys, picture, stra
 from sklearn.metrics import roc_auc_score
 
 from imgkit.curate import hamming
-from imgkit.curate.duplicates import COPY_FROM, find_copies
+from imgkit.curate.duplicates import COPY_FROM, best_of, find_copies
 from imgkit.curate.fingerprints import LOOK_AT_PX, fingerprints
 from imgkit.curate.grouping import groups_of
 from imgkit.manifest import Manifest
@@ -107,13 +107,25 @@ def copies(arguments: argparse.Namespace) -> None:
         for members in mixed:
             print("  " + " = ".join(f"{one.parent.name}/{one.name}" for one in members))
         left_out(found, source, kind, [file.parent.name for file in files], name)
-        best_is_original = [
-            kind[best] == ""
-            for group, best in zip(found.near, found.best, strict=True)
-            if len({source[one] for one in group}) == 1
-        ]
-        tell(f"copies {name}", "original kept of its group", f"{np.mean(best_is_original):.3f}")
+        kept = original_kept(found, source, kind, pictures, prints)
+        told = ", ".join(f"{each} {value:.2f}" for each, value in kept.items())
+        tell(f"copies {name}", "original kept beside one copy, mean of 13", f"{np.mean(list(kept.values())):.3f}")
+        tell(f"copies {name}", "original kept each", told)
         tell(f"copies {name}", "CPU seconds to search and compare", f"{spent:.1f}")
+
+
+def original_kept(found, source, kind, pictures, prints) -> dict[str, float]:
+    """Return how often the original is kept of a group of itself and one copy, by transform."""
+    pairs = {(one.first, one.second): one for one in found.pairs}
+    kept = defaultdict(list)
+    for group in found.near:
+        original = {source[one]: one for one in group if kind[one] == ""}
+        for one in group:
+            if kind[one] and source[one] in original:
+                pair = tuple(sorted((one, original[source[one]])))
+                known = [pairs[pair]] if pair in pairs else []
+                kept[kind[one]].append(kind[best_of(pair, known, pictures, prints)] == "")
+    return {transform: float(np.mean(each)) for transform, each in kept.items()}
 
 
 def left_out(found, source, kind, folders, name: str) -> None:

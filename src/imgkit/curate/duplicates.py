@@ -1,5 +1,6 @@
 """Find the groups of pictures that are copies of one another, and the best picture of each group."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,7 @@ def best_of(
     crops = _crops(group, pairs, fingerprints)
     most_colours = max(float(fingerprints["colours"][one]) for one in group)
     least_flat = min(float(fingerprints["top_colour"][one]) for one in group)
+    least_burnt = min(float(fingerprints["burnt"][one]) for one in group)
     framed = {one for one in group if fingerprints["top_colour"][one] > least_flat + FRAME_SHARE}
     # sharpness compares where all were looked at in one size; a frame is a sharp edge by itself
     comparable = [one for one in group if one not in framed and max(_size(pictures[one])) >= 2 * LOOK_AT_PX]
@@ -127,14 +129,14 @@ def best_of(
     def faults(one: int) -> tuple[object, ...]:
         row, picture = fingerprints[one], pictures[one]
         blown_up = row["sharpness"] < BLURRED_SHARE * sharpest
-        side = min(_size(picture))
+        side = round(math.sqrt(picture.width * picture.height))
         return (
             bool(row["grey_band"] >= GREY_TAIL_SHARE or SPOILED & faults_of(picture, row).keys()),
             one in crops,
             bool(row["colours"] < GREY_SHARE * most_colours),
             one in framed,
             -side // 2 if blown_up else -side,
-            round(float(row["burnt"]) / BURNT_STEP),
+            bool(row["burnt"] > least_burnt + BURNT_SHARE),
             -picture.bytes / max(1, picture.width * picture.height),
             picture.order,
         )
@@ -146,11 +148,11 @@ def _size(picture: Picture) -> tuple[int, int]:
     return picture.width, picture.height
 
 
-BLURRED_SHARE: Final = 0.5  # of the sharpness of the sharpest copy: fewer details, whatever the size says
+BLURRED_SHARE: Final = 0.3  # of the sharpness of the sharpest copy: fewer details, whatever the size says
 SPOILED: Final = {"dark", "bright"}  # faults that another copy need not have; a caption hides that one is blurred
-BURNT_STEP: Final = 0.01  # of the area that is white; brightening costs more
+BURNT_SHARE: Final = 0.01  # of the area that is white, more than in the copy with the least; brightening costs more
 GREY_SHARE: Final = 0.75  # of the bits of colour of the most colourful copy
-FRAME_SHARE: Final = 0.04  # of the area that is one colour, more than in the copy with the least
+FRAME_SHARE: Final = 0.06  # of the area that is one colour, more than in the copy with the least
 
 
 def _crops(group: Sequence[int], pairs: Sequence[Copy], fingerprints: Fingerprints) -> set[int]:
