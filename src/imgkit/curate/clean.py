@@ -20,7 +20,8 @@ from imgkit.engine import Engine
 from imgkit.manifest import Finding, Manifest, sole_owner
 from imgkit.manifest.exports import write_exports
 from imgkit.progress import Progress, Silent
-from imgkit.vision.backbone import Backbone, load_backbone
+from imgkit.vision.backbone import Backbone, TexturedBackbone, load_backbone
+from imgkit.vision.device import choose_device
 from imgkit.vision.embeddings import embed_readable
 
 
@@ -134,7 +135,13 @@ def examine(
     cache = manifest.folder.cache
     prints = fingerprints(pictures, cache=cache, progress=progress, engine=engine)
     backbone = _backbone(config, progress)
-    features = _features(pictures, backbone, cache, progress, engine) if backbone else None
+    vectors = _features(pictures, backbone, cache, progress, engine) if backbone else None
+    features, looks = vectors, None
+    if isinstance(backbone, TexturedBackbone) and vectors is not None:
+        features, looks = vectors[:, : backbone.plain_dimension], vectors
+    elif backbone is not None and _asks_heads(config):
+        packaged = load_backbone(heads.BACKBONE, weights="packaged", device=config.device, textured=True)
+        looks = _features(pictures, packaged, cache, progress, engine)
     copies = find_copies(pictures, prints, features, near_bits=config.near_bits, cache=cache, progress=progress)
     return Evidence(
         pictures=pictures,
@@ -143,7 +150,7 @@ def examine(
         config=config,
         cache=cache,
         features=features,
-        looks=_looks(pictures, backbone, features, config, cache, progress, engine),
+        looks=looks,
         backbone=backbone,
     )
 
@@ -155,22 +162,9 @@ def _features(
     return embed_readable(paths, backbone, cache=cache, keys=keys, progress=progress, engine=engine).features
 
 
-def _looks(
-    pictures: Sequence[Picture],
-    backbone: Backbone | None,
-    features: Floats | None,
-    config: CurateConfig,
-    cache: Path,
-    progress: Progress,
-    engine: Engine | None,
-) -> Floats | None:
-    """Return the features that the heads were trained on; the packaged network's, whatever else looks at labels."""
-    if backbone is None or set(config.allow) == set(KINDS):
-        return None
-    if backbone.name == heads.BACKBONE and config.weights in ("auto", "packaged"):
-        return features
-    packaged = load_backbone(heads.BACKBONE, weights="packaged", device=config.device)
-    return _features(pictures, packaged, cache, progress, engine)
+def _asks_heads(config: CurateConfig) -> bool:
+    """Whether the heads are asked, which read the packaged network's vectors whatever else looks at labels."""
+    return set(config.allow) != set(KINDS)
 
 
 def run_checks(evidence: Evidence, progress: Progress) -> Mapping[str, Sequence[Finding]]:
@@ -199,4 +193,12 @@ def _backbone(config: CurateConfig, progress: Progress) -> Backbone | None:
     if config.weights == "none":
         progress.say("no model (--weights none): copies and quality are looked at, labels are not")
         return None
-    return load_backbone(config.backbone, weights=config.weights, device=config.device, progress=progress)
+    by_default = config.backbone is None and choose_device(config.device).type == "cpu"
+    packaged = config.weights in ("auto", "packaged") and (by_default or config.backbone == heads.BACKBONE)
+    return load_backbone(
+        config.backbone,
+        weights=config.weights,
+        device=config.device,
+        textured=packaged and _asks_heads(config),
+        progress=progress,
+    )

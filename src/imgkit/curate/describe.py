@@ -38,11 +38,20 @@ def describe(finding: Finding) -> str:
             return f"drawn, painted or rendered (log-odds {finding.score:.1f})"
         case "text":
             return f"text, a cover or a collage (log-odds {finding.score:.1f})"
+        case "junk":
+            said = detail.get("said")
+            loud = [_VOICES[name] for name, each in said.items() if each >= _LOUD] if isinstance(said, dict) else []
+            learnt = detail.get("learnt")
+            taught = ", by what was decided about others" if isinstance(learnt, float) and learnt >= 1 else ""
+            return f"unlike its label: {', '.join(loud) or 'its looks'} (log-odds {finding.score:.1f}{taught})"
         case "label":
             likely, own = _percent(detail.get("probability")), _percent(detail.get("own_probability"))
             return f"looks like {detail.get('suggested')} ({likely}, own label {own})"
     return ""
 
+
+_LOUD: Final = 4.0  # 2.5 deviations to the power of 1.5
+_VOICES: Final = {"not_photo": "drawn or rendered", "text": "text or a collage", "offtopic": "far from every label"}
 
 _ORIENTATIONS: Final = (
     "copy",

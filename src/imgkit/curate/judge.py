@@ -35,6 +35,7 @@ SUSPICIONS: Final[dict[str, Suspicion]] = {
     "not_photo": Suspicion(even=3.0, sure=6.0),
     "text": Suspicion(even=3.0, sure=6.0),
     "quality": Suspicion(even=2.0, sure=8.0),
+    "junk": Suspicion(even=1.0, sure=4.0),
 }
 """The checks that make suspects, each with two points of its scale, see ``SURE``."""
 
@@ -45,6 +46,7 @@ REASONS_OF: Final[dict[str, str]] = {
     "not_photo": "bad.not_photo",
     "text": "bad.not_photo",
     "quality": "bad.quality",
+    "junk": "bad.offtopic",  # where the finding does not name one
 }
 
 
@@ -97,6 +99,7 @@ def _judgement(picture: Picture, found: Mapping[str, Finding], group: str) -> Ju
         if judgement := certain(picture, found, group):
             return judgement
     suspicions = {name: SUSPICIONS[name].of(one.score) for name, one in found.items() if name in SUSPICIONS}
+    suspicions |= {name: _moved(suspicions[name], found) for name in suspicions if name != "junk"}
     flagged = [name for name in suspicions if found[name].score >= found[name].threshold]
     if not flagged:
         return Judgement(
@@ -112,13 +115,22 @@ def _judgement(picture: Picture, found: Mapping[str, Finding], group: str) -> Ju
         label=picture.label,
         image_id=picture.image_id,
         verdict="suspect",
-        reason=REASONS_OF[worst],
+        reason=str(found[worst].detail.get("reason", REASONS_OF[worst])),
         check=worst,
         score=round(suspicions[worst], 4),
         detail=describe(found[worst]),
         suggested=str(suggested),
         group=group,
     )
+
+
+def _moved(suspicion: float, found: Mapping[str, Finding]) -> float:
+    """Return a suspicion after what a person decided about other pictures, which the check ``junk`` has learnt."""
+    learnt = found["junk"].detail.get("learnt", 0.0) if "junk" in found else 0.0
+    if not isinstance(learnt, float) or not learnt:
+        return suspicion
+    odds = min(suspicion, 1 - 1e-9) / (1 - min(suspicion, 1 - 1e-9)) * math.exp(max(-20.0, min(20.0, learnt)))
+    return odds / (1 + odds)
 
 
 def _rejected(picture: Picture, reason: str, finding: Finding, group: str, detail: str) -> Judgement:

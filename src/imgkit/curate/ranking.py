@@ -24,21 +24,26 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How much a detector has to say: its score is cut to ``low`` to ``high`` and weighed."""
+    """How much a detector has to say. ``relative`` ones are compared with the pictures of the same label first: one
+    cartoon among photographs sticks out, one among cartoons does not.
+    """
 
     weight: float
-    low: float
-    high: float
+    relative: bool
 
 
 VOICES: Final[dict[str, Voice]] = {
-    "not_photo": Voice(0.55, -4.0, 8.0),
-    "text": Voice(0.55, -4.0, 8.0),
-    "offtopic": Voice(0.9, -1.0, 8.0),
+    "not_photo": Voice(0.47, relative=True),
+    "text": Voice(1.03, relative=True),
+    "offtopic": Voice(0.67, relative=False),
 }
-"""The detectors of junk, which fit no label or are no photographs; ``benchmarks/curate_junk.py`` fitted the weights."""
+"""The detectors of junk, which fits no label or is no photograph; ``benchmarks/curate_junk.py`` fitted the weights."""
 
-BIAS: Final = -5.0
+BIAS: Final = -5.5
+LOUDEST: Final = 10.0  # deviations, beyond which a detector says no more
+POWER: Final = 1.5  # of deviations: one detector that is sure says more than two that wonder
+FEWEST: Final = 8  # pictures; of fewer nobody knows what is usual for a label, so all labels together are asked
+SMALLEST_SPREAD: Final = 0.25  # log-odds; pictures that are nearly the same are not made of outsiders
 DIRECTIONS: Final = 32
 _SAMPLE: Final = 1500  # pictures from which the directions are found
 
@@ -56,13 +61,44 @@ class Ranking:
     looks: Doubles
 
 
-def scores_of(measured: Mapping[str, Doubles], rows: npt.NDArray[np.int64]) -> Doubles:
-    """Return (N, S) what each detector says about the pictures at ``rows``, cut; 0 where it was not asked."""
+def scores_of(
+    measured: Mapping[str, Doubles],
+    labels: npt.NDArray[np.str_],
+    rows: npt.NDArray[np.int64],
+    *,
+    counted: npt.NDArray[np.bool_] | None = None,
+) -> Doubles:
+    """Return (len(rows), S) what each detector says about pictures, 0 for nothing and where it was not asked.
+
+    Deviations from what is usual, cut to 0 to 10, to the power of 1.5.
+
+    Args:
+        measured: (N,) scores of all pictures by detector.
+        labels: (len(rows),) the label of each picture.
+        rows: the pictures, by index.
+        counted: (len(rows),) which of them say what is usual for their label; None for all.
+    """
+    counted = np.ones(len(rows), dtype=np.bool_) if counted is None else counted
     columns = []
     for name, voice in VOICES.items():
-        said = measured[name][rows] if name in measured else np.zeros(len(rows))
-        columns.append(np.clip(np.nan_to_num(said, nan=0.0), voice.low, voice.high))
+        said = np.nan_to_num(measured[name][rows]) if name in measured else np.zeros(len(rows))
+        if voice.relative and name in measured:
+            said = unusual(said, labels, counted)
+        columns.append(np.clip(said, 0.0, LOUDEST) ** POWER)
     return np.column_stack(columns)
+
+
+def unusual(scores: Doubles, labels: npt.NDArray[np.str_], counted: npt.NDArray[np.bool_]) -> Doubles:
+    """Return log-odds as robust deviations from the median of their label; 0 where there are fewer than 8 in all."""
+    found = np.zeros(len(scores))
+    for label in np.unique(labels):
+        own = labels == label
+        usual = scores[own & counted] if (own & counted).sum() >= FEWEST else scores[counted]
+        if len(usual) >= FEWEST:
+            middle = float(np.median(usual))
+            spread = 1.4826 * float(np.median(np.abs(usual - middle)))
+            found[own] = (scores[own] - middle) / max(spread, SMALLEST_SPREAD)
+    return found
 
 
 def log_odds(scores: Doubles) -> Doubles:
@@ -106,7 +142,8 @@ def write_ranking(ranking: Ranking, cache: Path) -> None:
 def read_ranking(cache: Path) -> Ranking | None:
     """Return the ranking that the last curate kept, None where there is none that can be read."""
     try:
-        with np.load(cache / FILE, allow_pickle=False) as stored:
+        # read first: of a torn file, numpy would leave the handle open
+        with np.load(io.BytesIO((cache / FILE).read_bytes()), allow_pickle=False) as stored:
             if int(stored["version"]) != VERSION:
                 return None
             return Ranking(

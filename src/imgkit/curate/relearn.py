@@ -18,8 +18,9 @@ SCORE_PRECISION: Final = 1.0  # of the weight of a detector's deviation from wha
 LOOK_PRECISION: Final = 6.0  # of the weight of a direction of the features; one picture says little about the next
 LARGEST_PRIOR: Final = 4.0  # log-odds; a detector that is sure of itself can still be contradicted by decisions
 STEPS: Final = 30
+HALVINGS: Final = 12
+LOOKS_WEIGH: Final = 8.0  # squared length of a picture's features: as much as a few detectors
 _CLOSE: Final = 1e-8
-_LARGEST_STEP: Final = 4.0  # of any weight, so that Newton's method cannot run away from a far start
 
 
 def relearn(prior: Doubles, scores: Doubles, looks: Doubles, decided: Decided) -> Doubles:
@@ -32,7 +33,7 @@ def relearn(prior: Doubles, scores: Doubles, looks: Doubles, decided: Decided) -
     Args:
         prior: (N,) log-odds of the detectors together; higher is worse.
         scores: (N, S) what each detector said, in any unit; columns are brought to deviations here.
-        looks: (N, D) features in few directions; columns are brought to deviations here.
+        looks: (N, D) features in few directions, the more spread ones of which say more.
         decided: (N,) -1 undecided, 0 kept, 1 bad.
 
     Source: logistic regression with a Gaussian prior, fitted by Newton's method (the Laplace approximation's mode).
@@ -41,7 +42,7 @@ def relearn(prior: Doubles, scores: Doubles, looks: Doubles, decided: Decided) -
     if not len(rows):
         return prior.copy()
     offset = np.clip(prior, -LARGEST_PRIOR, LARGEST_PRIOR)
-    inputs = np.column_stack([np.ones(len(prior)), offset, deviations(scores), deviations(looks) / _unit(looks)])
+    inputs = np.column_stack([np.ones(len(prior)), offset, deviations(scores), of_equal_weight(looks)])
     start = np.zeros(inputs.shape[1])
     start[1] = 1.0
     precision = np.concatenate(
@@ -66,21 +67,34 @@ def deviations(columns: Doubles) -> Doubles:
     return found
 
 
-def _unit(looks: Doubles) -> float:
-    """A picture's features together weigh as much as a few detectors, however many directions there are."""
-    return float(np.sqrt(max(1, looks.shape[1]) / 8))
+def of_equal_weight(looks: Doubles) -> Doubles:
+    """Return features less their mean, with a mean squared length of 8, however many directions and whatever unit."""
+    centred = looks - looks.mean(axis=0)
+    length = float(np.sqrt((centred**2).sum(axis=1).mean())) if centred.size else 0.0
+    found: Doubles = centred * (np.sqrt(LOOKS_WEIGH) / length) if length > 0 else centred
+    return found
 
 
 def _fit(inputs: Doubles, bad: Doubles, start: Doubles, precision: Doubles) -> Doubles:
     """Return the most probable weights: log-likelihood of the decisions less the distance from ``start``."""
-    weights = start.copy()
+    weights, cost = start.copy(), _cost(inputs, bad, start, start, precision)
     for _ in range(STEPS):
-        probability = 1 / (1 + np.exp(-np.clip(inputs @ weights, -30, 30)))
+        probability = 1 / (1 + np.exp(-np.clip(inputs @ weights, -500, 500)))
         gradient = inputs.T @ (probability - bad) + precision * (weights - start)
-        spread = np.maximum(probability * (1 - probability), 1e-6)
-        curvature = (inputs * spread[:, None]).T @ inputs + np.diag(precision)
-        step = np.clip(np.linalg.solve(curvature, gradient), -_LARGEST_STEP, _LARGEST_STEP)
-        weights = weights - step
-        if float(np.abs(step).max()) < _CLOSE:
+        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + np.diag(precision)
+        step = np.linalg.solve(curvature, gradient)
+        for _ in range(HALVINGS):  # far from the mode a whole step can overshoot
+            lower = _cost(inputs, bad, weights - step, start, precision)
+            if lower <= cost:
+                break
+            step = step / 2
+        if lower > cost or float(np.abs(step).max()) < _CLOSE:
             break
+        weights, cost = weights - step, lower
     return weights
+
+
+def _cost(inputs: Doubles, bad: Doubles, weights: Doubles, start: Doubles, precision: Doubles) -> float:
+    logits = inputs @ weights
+    distance = weights - start
+    return float(np.logaddexp(0, logits).sum() - bad @ logits + 0.5 * (precision * distance) @ distance)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from imgkit.curate.checks import (
     conflict,
     exact,
+    junk,
     label,
     leak,
     near,
@@ -46,6 +47,7 @@ CHECKS: dict[str, Check] = {
     not_photo.NAME: Check(not_photo.run, not_photo.VERSION, needs_model=True),
     text.NAME: Check(text.run, text.VERSION, needs_model=True),
     offtopic.NAME: Check(offtopic.run, offtopic.VERSION, needs_model=True),
+    junk.NAME: Check(junk.run, junk.VERSION, needs_model=True),
     label.NAME: Check(label.run, label.VERSION, needs_model=True),
     side.NAME: Check(side.run, side.VERSION, needs_model=True),
 }

@@ -9,11 +9,11 @@ from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
 
 NAME = "not_photo"
-VERSION = 1
+VERSION = 1 + heads.VERSION
 
 HEAD: Final = "drawings"
-THRESHOLD: Final = 2.0  # log-odds; photographs of kinds that the head has not seen reach 1 now and then
-WORTH_A_LOOK: Final = 0.0
+THRESHOLD: Final = 3.0  # log-odds; photographs of kinds that the head has not seen reach 2 now and then
+WORTH_A_LOOK: Final = 1.0
 
 
 def run(evidence: Evidence) -> list[Finding]:
@@ -28,23 +28,26 @@ def asked(
 
     Where half of a label looks drawn, the label is like that: only what stands out from it is found.
     """
-    indices = evidence.judged_by_features()
-    if evidence.looks is None or not len(indices):
+    judged = evidence.judged_by_features()
+    if evidence.looks is None or not len(judged):
         return []
-    scores = heads.logits(head, evidence.looks[indices])
-    labels = np.array([evidence.pictures[one].label_now for one in indices])
-    for label in np.unique(labels):
-        scores[labels == label] -= max(0.0, float(np.median(scores[labels == label])))
+    readable = np.flatnonzero(np.isfinite(evidence.looks[:, 0]))
+    scores = np.full(len(evidence.pictures), np.nan)
+    scores[readable] = heads.logits(head, evidence.looks[readable], evidence.fingerprints[readable])
+    labels = np.array([picture.label_now for picture in evidence.pictures])
+    for label in np.unique(labels[judged]):
+        scores[labels == label] -= max(0.0, float(np.median(scores[judged[labels[judged] == label]])))
+    evidence.measured[check] = scores
     return [
         Finding(
             label=evidence.pictures[one].label,
             image_id=evidence.pictures[one].image_id,
             check=check,
-            score=round(float(score), 3),
+            score=round(float(scores[one]), 3),
             threshold=threshold,
             detail={"white_border": round(float(evidence.fingerprints["white_border"][one]), 3)},
             version=version,
         )
-        for one, score in zip(indices, scores, strict=True)
-        if score >= worth_a_look
+        for one in judged
+        if scores[one] >= worth_a_look
     ]

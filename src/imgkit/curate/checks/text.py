@@ -2,16 +2,17 @@
 
 from typing import Final
 
+from imgkit.curate.checks import heads
 from imgkit.curate.checks.not_photo import asked
 from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
 
 NAME = "text"
-VERSION = 1
+VERSION = 1 + heads.VERSION
 
 HEAD: Final = "text"
-THRESHOLD: Final = 2.0  # log-odds; photographs of kinds that the head has not seen reach 1 now and then
-WORTH_A_LOOK: Final = 0.0
+THRESHOLD: Final = 3.0  # log-odds; photographs of kinds that the head has not seen reach 2 now and then
+WORTH_A_LOOK: Final = 1.0
 
 
 def run(evidence: Evidence) -> list[Finding]:

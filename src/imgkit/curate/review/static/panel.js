@@ -11,7 +11,7 @@ const EXAMPLES_MS = 60_000;
 
 const CHECK_NAMES = {
   label: "label", offtopic: "off topic", quality: "quality", near: "copy", exact: "exact copy", conflict: "two labels",
-  not_photo: "not a photo", text: "text", readable: "unreadable",
+  not_photo: "not a photo", text: "text", junk: "unlike its label", readable: "unreadable",
 };
 
 /** Facts by row, fetched ahead in batches. */
