@@ -68,6 +68,7 @@ class Space:
 
     @classmethod
     def of(cls, taught: Sequence[Taught]) -> "Space":
+        """Find the directions of these pictures."""
         every = np.concatenate([one.values for one in taught])
         middle, spread = every.mean(axis=0), every.std(axis=0) + np.float32(1e-6)
         brought = standardised(every, middle, spread) / np.float32(np.sqrt(len(middle)))
@@ -75,6 +76,7 @@ class Space:
         return cls(middle, spread, directions / np.sqrt(len(middle)))
 
     def points(self, values: npt.NDArray[np.float32]) -> Floats:
+        """Return (N, directions) where pictures lie, from what the heads read of them."""
         found: Floats = standardised(values, self.middle, self.spread) @ self.directions.T
         return found
 

@@ -2,11 +2,11 @@
 
     python benchmarks/curate_junk.py --art FOLDER [--photos ../shared/photos] [--cache FOLDER] [--exam]
 
-Harvests are imitated: three labels of monkeys and about one picture in ten junk, of four sources: two kinds of drawings,
-covers or collages made *of those monkeys*, drawings or renders of other things, photographs of other things. Heads
-that judge a harvest have seen neither its sources of junk nor a photograph of its folders. Weights that a source is
-examined with were fitted without that source. ``--exam`` adds the harvest of bears, which nothing was chosen on, as the
-package judges it.
+Harvests are imitated: three labels of monkeys and about one picture in ten junk, of four sources: two kinds of
+drawings, covers or collages made *of those monkeys*, drawings or renders of other things, photographs of other things. Heads that
+judge a harvest have seen neither its sources of junk nor a photograph of its folders. Weights that a source is examined
+with were fitted without that source. ``--exam`` adds the harvest of bears, which nothing was fitted on, as the package
+judges it.
 """
 
 import csv
@@ -33,7 +33,7 @@ from imgkit.curate.ranking import BIAS, VOICES, log_odds, scores_of
 from imgkit.vision.backbone import load_backbone
 from imgkit.vision.decode import UnreadablePictureError, open_picture
 
-HARVESTS = 40
+HARVESTS = 24
 LABELS = 3
 SOURCES_OF_JUNK = 4
 JUNK = 12  # pictures of each source in a harvest
@@ -50,6 +50,7 @@ class Looked:
     prints: npt.NDArray[np.void]
 
     def part(self, rows: npt.NDArray[np.int64]) -> "Looked":
+        """Return some of them."""
         return Looked(self.names[rows], self.looks[rows], self.prints[rows])
 
 

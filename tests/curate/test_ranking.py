@@ -49,12 +49,20 @@ def test_what_a_person_rejected_does_not_say_what_is_usual():
 def test_a_detector_that_is_sure_says_more_than_three_that_wonder():
     usual = [0.0] * 20
     rows, labels = np.arange(22), np.array(["label"] * 22)
-    spread = [0.1, -0.1] * 10
-    sure = measured(not_photo=[*spread, 0.0, 0.1], text=[*spread, 0.0, 0.1], offtopic=[*usual, 6.0, 1.5])
+    spread = [-2.9, -3.1] * 10
+    sure = measured(not_photo=[*spread, -3.0, 1.0], text=[*spread, -3.0, 1.0], offtopic=[*usual, 6.0, 1.0])
 
     odds = log_odds(scores_of(sure, labels, rows))
 
     assert odds[20] > 1 > odds[21]
+
+
+def test_what_is_unusual_for_its_label_but_likely_a_photograph_says_nothing():
+    rows, labels = np.arange(21), np.array(["label"] * 21)
+
+    said = scores_of(measured(not_photo=[*([-6.0, -5.8, -6.2, -5.9] * 5), -1.0]), labels, rows)
+
+    assert said[20].tolist() == [0, 0, 0]
 
 
 def test_a_detector_that_was_not_asked_says_nothing():

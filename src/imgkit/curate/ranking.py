@@ -24,8 +24,9 @@ VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How much a detector has to say. ``relative`` ones are compared with the pictures of the same label first: one
-    cartoon among photographs sticks out, one among cartoons does not.
+    """How much a detector has to say. ``relative`` ones give log-odds and are compared with the pictures of the same
+    label: one cartoon among photographs sticks out, one among cartoons does not. What is unusual for its label but is
+    more likely a photograph than not says nothing.
     """
 
     weight: float
@@ -83,7 +84,7 @@ def scores_of(
     for name, voice in VOICES.items():
         said = np.nan_to_num(measured[name][rows]) if name in measured else np.zeros(len(rows))
         if voice.relative and name in measured:
-            said = unusual(said, labels, counted)
+            said = np.minimum(unusual(said, labels, counted), said)
         columns.append(np.clip(said, 0.0, LOUDEST) ** POWER)
     return np.column_stack(columns)
 
