@@ -3,10 +3,10 @@
     python benchmarks/curate_junk.py --art FOLDER [--photos ../shared/photos] [--cache FOLDER] [--exam]
 
 Harvests are imitated: three labels of monkeys and about one picture in ten junk, of four sources: two kinds of
-drawings, covers or collages made *of those monkeys*, drawings or renders of other things, photographs of other things. Heads that
-judge a harvest have seen neither its sources of junk nor a photograph of its folders. Weights that a source is examined
-with were fitted without that source. ``--exam`` adds the harvest of bears, which nothing was fitted on, as the package
-judges it.
+drawings, covers or collages made *of those monkeys*, drawings or renders of other things, photographs of other things.
+Heads that judge a harvest have seen neither its sources of junk nor a photograph of its folders. Weights that a source
+is examined with were fitted without that source. ``--exam`` adds the harvest of bears, which nothing was fitted on, as
+the package judges it.
 """
 
 import csv
