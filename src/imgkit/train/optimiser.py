@@ -96,5 +96,9 @@ class Optimiser:
                 number, key = name.removeprefix(STATE).split("/")
                 state.setdefault(int(number), {})[key] = tensor
         self._adam.load_state_dict({**self._adam.state_dict(), "state": state})
+        for weights, stored in self._adam.state.items():
+            for key, tensor in stored.items():
+                if tensor.shape == weights.shape:  # the fused kernel goes through both as they lie in memory
+                    stored[key] = torch.empty_like(weights, dtype=tensor.dtype).copy_(tensor)
         self._scale = tensors[f"{STATE}scale"].to(self._device)
         self._scale[2] = 0.0
