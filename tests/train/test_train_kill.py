@@ -12,7 +12,10 @@ from training import run, same_weights, small_fit
 
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
-from imgkit.train.runfolder import create
+from imgkit.train.folder import Scan
+from imgkit.train.records import write_start
+from imgkit.train.runfolder import BEFORE_SETTINGS, create
+from imgkit.train.split import SplitSet
 
 
 @pytest.mark.parametrize(
@@ -62,3 +65,14 @@ def test_a_folder_with_anything_else_in_it_is_never_taken_over(tmp_path):
 
     with pytest.raises(UsageError, match="there is already a run in"):
         create(TrainConfig(data=tmp_path, runs=tmp_path / "runs", name="first"), now=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_what_a_run_writes_before_its_settings_is_known(tmp_path, picture):
+    config = TrainConfig(data=tmp_path, runs=tmp_path / "runs", name="first")
+    folder = create(config, now=datetime(2026, 1, 1, tzinfo=UTC))
+    pictures = (picture("coral", "a", split="train"), picture("king", "b", split="test"))
+    found = Scan(root=tmp_path, layout="label folders", labels=("coral", "king"), pictures=pictures, quarantine=())
+
+    write_start(folder, config, found, SplitSet(pictures=pictures), None)
+
+    assert {path.name for path in folder.path.iterdir()} == {*BEFORE_SETTINGS, "config.json", "log.jsonl"}

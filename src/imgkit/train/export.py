@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -76,17 +77,19 @@ def export_onnx(model: Path, target: Path) -> Exported:
 
     complete, form, about = _complete(model)
     target.parent.mkdir(parents=True, exist_ok=True)
-    torch.onnx.export(
-        complete,
-        (_example(form),),
-        target,
-        input_names=[INPUT],
-        output_names=[OUTPUT],
-        dynamic_shapes={"pictures": {0: torch.export.Dim("batch", min=1, max=1024)}},
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():  # torch warns of its own internals
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            complete,
+            (_example(form),),
+            target,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={"pictures": {0: torch.export.Dim("batch", min=1, max=1024)}},
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     proto = onnx.load(target)
     onnx.helper.set_model_props(proto, {name: json.dumps(value) for name, value in _card(about, form).items()})
     onnx.save(proto, target)

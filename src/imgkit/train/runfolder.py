@@ -23,7 +23,8 @@ from imgkit.train.recipe import Recipe
 from imgkit.vision.device import cpu_count
 
 FINISHED = "report.json"  # the last file but the page: a run with it is complete
-BEFORE_SETTINGS = ("env.json", "classes.json", "split.csv", "quarantine.csv", "data.json", "recipe.json")
+BEFORE_SETTINGS = ("env.json", "classes.json", "split.csv", "quarantine.csv", "data.json", "recipe.json", "run.yaml")
+"""What a run writes before config.json: a folder with no more than these never began."""
 PACKAGES = ("torch", "timm", "numpy", "pillow", "scipy")
 
 
