@@ -6,10 +6,12 @@ import socket
 import threading
 import time
 
+import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 from reviewing import LABELS, OwnProcess, decided, serving, written
 
+from imgkit.curate.ranking import Ranking, write_ranking
 from imgkit.manifest import Manifest, ReviewLog
 
 pytestmark = pytest.mark.browser
@@ -172,6 +174,28 @@ def test_undo_shows_the_picture_again_and_redo_decides_again_also_after_a_restar
         settle(page)
 
         assert decided(suspects.data) == {pictures[0]: "keep", pictures[1]: "reject"}
+
+
+def test_after_ten_decisions_what_waits_is_in_the_order_that_they_suggest(builder, window):
+    for n in range(24):
+        builder.add("coral_snake", verdict="suspect", reason="bad.offtopic", check="offtopic", score=0.9 - n / 50)
+    looks = np.tile([[-1.0] * 4, [1.0] * 4], (12, 1))
+    with Manifest.open(builder.data) as manifest:
+        ranking = Ranking(tuple(builder.keys), np.zeros(24), np.zeros(24), np.zeros((24, 1)), looks)
+        write_ranking(ranking, manifest.folder.cache)
+    with serving(builder.data) as running:
+        page = window(running.url)
+        order = [image_id for _, image_id in builder.keys]
+
+        for n in range(10):
+            assert painted(page) == order[n]
+            page.keyboard.press("x" if n % 2 == 0 else "k")
+        until(page, "imgkit.store.learnt.size === 14")
+        settle(page)
+
+        waiting = page.evaluate("imgkit.view.rows.slice(imgkit.view.position + 1).map(r => imgkit.store.listing.id(r))")
+        assert painted(page) == order[10]
+        assert waiting == order[12::2] + order[11::2]
 
 
 def test_a_key_before_the_picture_is_there_decides_nothing(builder, window):

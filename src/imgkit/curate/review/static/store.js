@@ -206,6 +206,7 @@ export class Store extends EventTarget {
   /** Ask what other windows have done since. */
   /** Ask what the decisions say about the suspects that wait; returns whether they say anything. */
   async learn() {
+    await this.outbox.settled();
     try {
       const { rows, scores, listing } = await get("/api/scores");
       if (listing !== this.listing.revision || !rows.length) return false;
