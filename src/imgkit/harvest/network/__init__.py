@@ -1,1 +1,1 @@
-"""The way to hosts and services: who may be contacted, how politely, and what comes back."""
+"""The way to hosts: who may be contacted, how politely, and what comes back."""
