@@ -25,6 +25,7 @@ from imgkit.vision.weights import LOCAL_FOLDER, LoadedModel, build_model
 BATCH_ON_CPU, BATCH_ON_GPU = 8, 128  # larger batches leave the caches of a CPU
 
 Pixels = NDArray[np.uint8]
+Features = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,10 @@ class Classifier:
 
     def look(self, pixels: Pixels) -> list[Answer]:
         """Return the answers to (N, S, S, 3) prepared pictures."""
-        features = self.backbone.features(pixels)
+        return self.answers(self.backbone.features(pixels))
+
+    def answers(self, features: Features) -> list[Answer]:
+        """Return the answers to the (N, D) features of pictures."""
         logits = features.astype(np.float64) @ self.head.weight.T.astype(np.float64) + self.head.bias
         familiarity = self.about.familiar.of(features)
         return [Answer(logits=row, familiarity=float(near)) for row, near in zip(logits, familiarity, strict=True)]

@@ -13,7 +13,7 @@ from imgkit.train.folder import scan
 from imgkit.train.metrics import Answers, Floats, Scores, score
 from imgkit.train.picture import Picture, Split
 from imgkit.train.probing import group_numbers, numbers_of
-from imgkit.vision.decode import UnreadablePictureError
+from imgkit.vision.embeddings import embed_readable
 
 UNREADABLE_SHARE = 0.001  # of pictures that were readable a moment ago; more means that the disk is failing
 
@@ -44,19 +44,33 @@ class Evaluated:
         return score(part, labels)
 
 
-def evaluate(classifier: Classifier, pictures: Sequence[Picture], *, progress: Progress, title: str) -> Evaluated:
+def evaluate(
+    classifier: Classifier, pictures: Sequence[Picture], *, cache: Path, progress: Progress, title: str
+) -> Evaluated:
     """Score ``classifier`` on ``pictures``, whose labels must be labels of the model; order does not matter.
+
+    Args:
+        classifier: the model.
+        pictures: with a label each.
+        cache: folder for what this very network saw in them, by content: the same question is answered at once.
+        progress: told of the pictures that are not in the cache.
+        title: what ``progress`` calls the work.
 
     Raises:
         IntegrityError: pictures that were readable when the folder was scanned no longer are.
     """
-    readable, rows, unknown = [], [], 0
-    by_path = {picture.path: picture for picture in pictures}
-    for path, outcome in classifier.answer([picture.path for picture in pictures], progress=progress, title=title):
-        if not isinstance(outcome, UnreadablePictureError):
-            readable.append(by_path[path])
-            rows.append(outcome.logits)
-            unknown += not classifier.knows(outcome)
+    embedded = embed_readable(
+        [picture.path for picture in pictures],
+        classifier.backbone,
+        cache=cache,
+        keys=[picture.sha256 for picture in pictures],
+        progress=progress,
+        title=title,
+    )
+    kept = [place for place in range(len(pictures)) if place not in embedded.unreadable]
+    readable = [pictures[place] for place in kept]
+    said = classifier.answers(embedded.features[kept])
+    unknown = sum(not classifier.knows(answer) for answer in said)
     lost = len(pictures) - len(readable)
     if lost > max(1, UNREADABLE_SHARE * len(pictures)) or not readable:
         raise IntegrityError(
@@ -64,7 +78,7 @@ def evaluate(classifier: Classifier, pictures: Sequence[Picture], *, progress: P
             "Check the disk, then run the same command again."
         )
     labels = classifier.about.labels
-    logits = np.stack(rows)
+    logits = np.stack([answer.logits for answer in said])
     answers = Answers(
         probabilities=classifier.probabilities(logits),
         targets=numbers_of(readable, labels),
@@ -146,7 +160,7 @@ def evaluate_folder(
     if not new:
         why = f"the model has learned from all {len(wanted)} of them" if wanted else f"none is in the split {split}"
         raise UsageError(f"no picture of {data} can be scored: {why}. Nothing was scored. Give other pictures.")
-    evaluated = evaluate(classifier, new, progress=progress, title="scoring")
+    evaluated = evaluate(classifier, new, cache=cache, progress=progress, title="scoring")
     present = {picture.label for picture in new}
     return EvaluateReport(
         model=model,

@@ -100,7 +100,7 @@ def _train(config: TrainConfig, team: Team, *, progress: Progress | None, now: C
     )
     write_model(folder.model, chosen.loaded.model, chosen.loaded.name, about)
     classifier = load_classifier(folder.model, device=config.device)
-    tested = evaluate(classifier, splits.of("test"), progress=progress, title="testing")
+    tested = evaluate(classifier, splits.of("test"), cache=work.cache, progress=progress, title="testing")
     progress.say(f"test    {summary(tested.scores)} · {clock.lap('test')}")
     plan = replace(plan, recipe=folder.recipe())  # with the rate that was found
     report = _report(work, plan, probed, chosen, tested, seconds=clock.seconds, finished=now())
@@ -149,9 +149,10 @@ def _plan(
     stored: Recipe | None,
     team: Team,
 ) -> Plan:
-    each = _seconds_per_picture(backbone)
     keys = [picture.sha256 for picture in splits.pictures]
-    embedding = each * count_missing(keys, backbone, cache=runfolder.cache_folder(config))
+    missing = count_missing(keys, backbone, cache=runfolder.cache_folder(config))
+    each = _seconds_per_picture(backbone) if missing or net is not None else 0.0
+    embedding = each * missing
     wanted, fitting, learns = None, 0.0, f"frozen, its head of {len(found.labels)} × {backbone.dimension} learns"
     if net is not None:
         targets = numbers_of(splits.of("train"), found.labels).tolist()

@@ -75,10 +75,11 @@ def embed_readable(
     view: View = "middle",
     progress: Progress | None = None,
     engine: Engine | None = None,
+    title: str = "embedding",
 ) -> Embedded:
     """Return the features of the files that can be read, and why the others cannot (arguments as for ``embed``).
 
-    ``engine`` computes them in its workers; None computes them here.
+    ``engine`` computes them in its workers; None computes them here. ``title`` is what ``progress`` calls the work.
     """
     progress = progress or Silent()
     features = np.full((len(paths), backbone.dimension), np.nan, np.float32)
@@ -93,7 +94,7 @@ def embed_readable(
             features[index] = known[content]
         elif index not in unreadable:
             places.setdefault(content, []).append(index)
-    progress.start("embedding", len(places))
+    progress.start(title, len(places))
     unsaved: list[str] = []
     computing = (
         _compute(places, paths, backbone, view)
