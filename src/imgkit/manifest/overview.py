@@ -100,8 +100,9 @@ def details(manifest: Manifest, keys: Sequence[Key]) -> dict[Key, Detail]:
 def _of_items(manifest: Manifest, table: str, keys: Sequence[Key], *, order: str = "") -> list[sqlite3.Row]:
     wanted = ",".join(["(?,?)"] * len(keys))
     values = tuple(part for key in keys for part in key)
-    sql = f"SELECT * FROM {table} WHERE (label, image_id) IN (VALUES {wanted}) {order}"
-    return manifest.connection.read(sql, values)
+    # CROSS: for each that is wanted a look into the index; SQLite on its own may read the whole table instead
+    sql = f"WITH wanted (label, image_id) AS (VALUES {wanted}) SELECT {table}.* FROM wanted CROSS JOIN {table} "
+    return manifest.connection.read(f"{sql} USING (label, image_id) {order}", values)
 
 
 def _of_images(manifest: Manifest, column: str, ids: Sequence[str], *, order: str = "") -> list[sqlite3.Row]:

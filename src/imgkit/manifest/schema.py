@@ -213,7 +213,12 @@ WHEN EXISTS (SELECT 1 FROM item WHERE label = old.label AND image_id = old.image
 END;
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# all that counting needs of a judgement, so that the counts of what people decided touch no row
+_VERSION_4: Final = """
+CREATE INDEX IF NOT EXISTS judgement_in_short ON judgement (label, image_id, verdict, reason);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

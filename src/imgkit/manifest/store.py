@@ -455,7 +455,7 @@ class Manifest:
         for row in self._db.read(
             "SELECT label, image_id, coalesce(verdict, 'harvested') AS state, coalesce(reason, '') AS reason "
             "FROM (SELECT DISTINCT label, image_id FROM decision) JOIN item USING (label, image_id) "
-            "LEFT JOIN judgement USING (label, image_id)"
+            "LEFT JOIN judgement INDEXED BY judgement_in_short USING (label, image_id)"
         ):
             key = (row["label"], row["image_id"])
             if key in decided:
