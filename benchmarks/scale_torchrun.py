@@ -70,13 +70,15 @@ def start(
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     launcher = ["-m", "torch.distributed.run", f"--nproc-per-node={processes}", "--master-addr=127.0.0.1"]
+    settings = work / "settings.yaml"
+    settings.write_text("monitor: loss\n")  # torchrun takes --monitor for its own --monitor-interval
     options = [
         f"--steps={STEPS}",
         f"--batch={BATCH}",
         "--lr=3e-4",
-        "--monitor=loss",
         "--precision=fp32",
         "--device=cpu",
+        f"--config={settings}",
     ]
     train = ["train", str(pictures), "--finetune", "--weights=packaged", f"--name={name}", f"--runs={work / 'runs'}"]
     return subprocess.Popen(

@@ -13,12 +13,12 @@ logger = logging.getLogger(__name__)
 EXACT_UP_TO: Final = 30_000  # rows; looking at all pairs of so many takes less than a minute on two cores
 BLOCK: Final = 1024  # rows at a time
 COMPARED: Final = 128  # rows at a time that are compared with their candidates, which are many times as many
-REDUCED: Final = 128  # numbers that are left of each row in the index
+REDUCED: Final = 256  # numbers that are left of each row in the index
 SAMPLE: Final = 50_000  # rows that the index learns from
 CELLS: Final = 1024
-PROBED: Final = 32  # cells that are looked through for each row
+PROBED: Final = 96  # cells that are looked through for each row
 SHORTEST: Final = 1e-12
-CANDIDATES: Final = 8  # by the index, for each neighbour wanted; they are compared exactly
+CANDIDATES: Final = 3  # by the index, for each neighbour wanted; they are compared exactly
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
