@@ -122,7 +122,7 @@ def engine_of(way: str) -> Iterator[tuple[Engine | None, Callable[[], None]]]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    small = {"object_store_memory": 200 * 2**20, "node_ip_address": "127.0.0.1"}
+    small = {"object_store_memory": 200 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
     try:
         nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]

@@ -5,7 +5,7 @@ import os
 import signal
 
 CPUS_OF_A_NODE = 2
-SMALL = {"object_store_memory": 100 * 2**20, "node_ip_address": "127.0.0.1"}
+SMALL = {"object_store_memory": 100 * 2**20}
 
 
 class Machines:
