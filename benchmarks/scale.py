@@ -58,14 +58,15 @@ Measure = Callable[[Setting], Iterator[Figure]]
 
 MEASUREMENTS: dict[str, str] = {
     "hashes": "scale_curate:hashes",
+    "neighbours": "scale_curate:neighbours",
     "manifest": "scale_manifest:manifest",
     "review": "scale_manifest:review",
-}
     "pictures": "scale_manifest:pictures",
     "torchrun": "scale_torchrun:torchrun",
     "cluster-curate": "scale_cluster:cluster_curate",
     "cluster-harvest": "scale_cluster:cluster_harvest",
     "stages": "scale_stages:stages",
+}
 """The module beside this one, and the function in it that yields the figures."""
 
 

@@ -1,24 +1,24 @@
-"""Find each picture's nearest neighbours by features: exactly, and through an index where there are very many."""
+"""Find each picture's nearest neighbours by features: exactly, and cell by cell where there are very many."""
 
-import logging
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
-
-logger = logging.getLogger(__name__)
+from torch import Tensor
 
 EXACT_UP_TO: Final = 30_000  # rows; looking at all pairs of so many takes less than a minute on two cores
 BLOCK: Final = 1024  # rows at a time
 COMPARED: Final = 128  # rows at a time that are compared with their candidates, which are many times as many
-REDUCED: Final = 256  # numbers that are left of each row in the index
-SAMPLE: Final = 50_000  # rows that the index learns from
-CELLS: Final = 1024
-PROBED: Final = 96  # cells that are looked through for each row
+REDUCED: Final = 256  # numbers by which candidates are found
+SAMPLE: Final = 40_000  # rows from which directions and cells are learned
+CELLS: Final = 256
+ROUNDS: Final = 10  # of learning the cells
+LOOKED_THROUGH: Final = 40  # cells, for each row
+CANDIDATES: Final = 3  # for each neighbour wanted; they are compared by all numbers
 SHORTEST: Final = 1e-12
-CANDIDATES: Final = 3  # by the index, for each neighbour wanted; they are compared exactly
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
@@ -38,29 +38,22 @@ class Neighbours:
 def nearest(features: Floats, count: int, *, exact_up_to: int = EXACT_UP_TO) -> Neighbours:
     """Return the ``count`` nearest other rows of each row, by the cosine of the centred features.
 
-    Up to ``exact_up_to`` rows, and without faiss (extra ``index``), all pairs are looked at: O(N^2). Above, an index
-    finds most of them; ``benchmarks/scale.py`` prints which share, in which time and memory.
+    Up to ``exact_up_to`` rows all pairs are looked at. Above, neighbours are looked for in the cells around a row only,
+    a sixth of all; ``benchmarks/scale.py`` prints which share of them is found, in which time and memory.
 
     Args:
         features: (N, D), finite.
         count: neighbours of each row; at most N - 1 are found.
         exact_up_to: rows.
+
+    Source: inverted files after Sivic & Zisserman 2003, "Video Google"; here all that look through a cell do so at
+    once, as one product of matrices.
     """
     rows = _Rows(features)
     count = min(count, len(features) - 1)
     if count < 1:
         return Neighbours(np.zeros((len(features), 0), np.int64), np.zeros((len(features), 0), np.float32))
-    if len(features) <= exact_up_to:
-        return _exact(rows, count)
-    try:
-        import faiss
-    except ImportError:
-        logger.warning(
-            "all pairs of %d pictures are compared, which takes long: faiss is not installed (extra index)",
-            len(features),
-        )
-        return _exact(rows, count)
-    return _indexed(rows, count, faiss)
+    return _exact(rows, count) if len(features) <= exact_up_to else _by_cells(rows, count)
 
 
 class _Rows:
@@ -71,17 +64,23 @@ class _Rows:
         self._mean = self._features.mean(dim=0)
         self._lengths = torch.cat([(self._features[block] - self._mean).norm(dim=1) for block in self.blocks()])
 
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return self._features.shape[1]
+
     def __len__(self) -> int:
         return len(self._features)
 
-    def of(self, chosen: slice | torch.Tensor) -> torch.Tensor:
+    def of(self, chosen: slice | Tensor) -> Tensor:
         """Return (n, D) rows."""
-        return (self._features[chosen] - self._mean) / self._lengths[chosen, None].clamp(min=SHORTEST)
+        return (self._features[chosen] - self._mean).div_(self._lengths[chosen, None].clamp(min=SHORTEST))
 
-    def cosines(self, chosen: slice, others: torch.Tensor) -> torch.Tensor:
+    def cosines(self, chosen: slice, others: Tensor) -> Tensor:
         """Return (n, k) cosines of the chosen n rows with (n, k) others each."""
         rows = self.of(chosen)
-        products = torch.bmm(self._features[others], rows[:, :, None])[:, :, 0] - (rows @ self._mean)[:, None]
+        gathered = self._features.index_select(0, others.flatten()).view(*others.shape, self.width)
+        products = torch.bmm(gathered, rows[:, :, None])[:, :, 0] - (rows @ self._mean)[:, None]
         return products / self._lengths[others].clamp(min=SHORTEST)
 
     def blocks(self, size: int = BLOCK) -> list[slice]:
@@ -101,29 +100,65 @@ def _exact(rows: _Rows, count: int) -> Neighbours:
     return Neighbours(indices, cosines)
 
 
-def _indexed(rows: _Rows, count: int, faiss: Any) -> Neighbours:  # noqa: ANN401  (faiss is not typed)
-    reduced = _reduced(rows)
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(reduced.shape[1]), reduced.shape[1], CELLS, faiss.METRIC_INNER_PRODUCT)
-    index.train(reduced[:: max(1, len(reduced) // SAMPLE)])
-    index.add(reduced)
-    index.nprobe = PROBED
-    _, near = index.search(reduced, CANDIDATES * count + 1)
-    del index, reduced
-    near[near == np.arange(len(rows))[:, None]] = -1
+def _by_cells(rows: _Rows, count: int) -> Neighbours:
+    likely = _likely(_reduced(rows), CANDIDATES * count)
     indices, cosines = np.empty((len(rows), count), np.int64), np.empty((len(rows), count), np.float32)
     for block in rows.blocks(COMPARED):
-        candidates = torch.from_numpy(near[block])
-        found = rows.cosines(block, candidates.clamp(min=0)).masked_fill(candidates < 0, -1.0)
+        found = rows.cosines(block, likely[block].clamp(min=0)).masked_fill(likely[block] < 0, -1.0)
         best = found.topk(count, dim=1)
-        indices[block], cosines[block] = candidates.gather(1, best.indices).numpy(), best.values.numpy()
+        indices[block], cosines[block] = likely[block].gather(1, best.indices).numpy(), best.values.numpy()
     return Neighbours(indices, cosines)
 
 
-def _reduced(rows: _Rows) -> Floats:
+def _likely(reduced: Tensor, count: int) -> Tensor:
+    """Return (N, count) rows that are likely near each row, the best of the cells around it; -1 for none."""
+    blocks = reduced.split(BLOCK)
+    centres = _centres(reduced[:: max(1, len(reduced) // SAMPLE)])
+    around = torch.cat(
+        [_affinity(block, centres).topk(LOOKED_THROUGH, dim=1).indices for block in blocks]
+    )  # nearest first
+    best = torch.full((len(reduced), count), -torch.inf)
+    likely = torch.full((len(reduced), count), -1)
+    visits = around.flatten().argsort(stable=True)  # all that look through cell 0, then all through cell 1, ...
+    ends = torch.bincount(around.flatten(), minlength=len(centres)).cumsum(0).tolist()
+    for cell, (start, end) in enumerate(pairwise([0, *ends])):
+        members = torch.nonzero(around[:, 0] == cell)[:, 0]
+        for asking in (visits[start:end] // LOOKED_THROUGH).split(BLOCK) if len(members) else ():
+            alike = reduced[asking] @ reduced[members].T
+            alike[asking[:, None] == members] = -torch.inf
+            top = alike.topk(min(count, len(members)), dim=1)
+            among = torch.cat([best[asking], top.values], dim=1)
+            chosen = among.topk(count, dim=1)
+            best[asking] = chosen.values
+            likely[asking] = torch.cat([likely[asking], members[top.indices]], dim=1).gather(1, chosen.indices)
+    return likely.masked_fill(torch.isinf(best), -1)
+
+
+def _reduced(rows: _Rows) -> Tensor:
     """Return the rows along the directions in which a sample of them differs most."""
-    sample = rows.of(torch.arange(0, len(rows), max(1, len(rows) // SAMPLE)))
-    directions = torch.linalg.eigh(sample.T @ sample).eigenvectors[:, -REDUCED:]
-    reduced = np.empty((len(rows), directions.shape[1]), np.float32)
-    for block in rows.blocks():
-        reduced[block] = (rows.of(block) @ directions).numpy()
-    return reduced
+    products = torch.zeros(rows.width, rows.width)
+    for block in rows.blocks()[:: max(1, len(rows) // SAMPLE)]:
+        sample = rows.of(block)
+        products += sample.T @ sample
+    directions = torch.linalg.eigh(products).eigenvectors[:, -REDUCED:]
+    return torch.cat([rows.of(block) @ directions for block in rows.blocks()])
+
+
+def _centres(sample: Tensor) -> Tensor:
+    """Return the centres of cells, by k-means from the same rows every time; an empty cell keeps its centre."""
+    centres = sample[:: max(1, len(sample) // CELLS)][:CELLS].clone()
+    for _ in range(ROUNDS):
+        home = _nearest_centre(sample, centres)
+        counts = torch.bincount(home, minlength=len(centres))[:, None]
+        sums = torch.zeros_like(centres).index_add_(0, home, sample)
+        centres = torch.where(counts > 0, sums / counts.clamp(min=1), centres)
+    return centres
+
+
+def _nearest_centre(reduced: Tensor, centres: Tensor) -> Tensor:
+    return _affinity(reduced, centres).argmax(dim=1)
+
+
+def _affinity(reduced: Tensor, centres: Tensor) -> Tensor:
+    """Return (n, cells) numbers that are the larger the nearer a centre is."""
+    return reduced @ centres.T - centres.square().sum(dim=1) / 2
