@@ -170,7 +170,7 @@ def test_a_cluster_without_a_processor_is_given_up_after_a_while(machines):
     try:
         with ClusterEngine(machines.address, patience_s=1.0) as engine:
             outcome = engine.submit(calls.double, 1)
-            with pytest.raises(ResourceError, match=r"^no machine of the cluster has worked for \d+ s\. What was"):
+            with pytest.raises(ResourceError, match=r"^no machine of the cluster has worked for \d+ s.*What was"):
                 outcome.result(timeout=60)
     finally:
         for _ in range(count):
