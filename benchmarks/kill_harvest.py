@@ -27,8 +27,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import World
 from imgkit.manifest import Manifest
 
 FAULTS = ("404", "429_once", "503_once", "reset_once", "redirect_three", "truncated", "html_named_jpg", "placeholder")
@@ -57,7 +57,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--syscalls", type=int, default=0, help="kills at system calls, of each kind at most")
     options = parser.parse_args()
-    world = World.small(good=options.pictures + 20, faults=FAULTS, providers=("bing", "openverse"), hosts=4)
+    world = small_world(good=options.pictures + 20, faults=FAULTS, providers=("bing", "openverse"), hosts=4)
     place = Path(tempfile.mkdtemp(prefix="imgkit-kill-"))
     try:
         with serve(world) as web:

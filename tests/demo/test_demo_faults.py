@@ -9,8 +9,8 @@ import requests
 from PIL import Image
 
 from imgkit.demo.faults import BROKEN_WIRE, DAMAGED, FAULTS, NO_PICTURE, RECOVERABLE, REFUSED
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import World
 from imgkit.reasons import REASONS
 
 QUICK = sorted(name for name, fault in RECOVERABLE.items() if not fault.stalls)
@@ -18,7 +18,7 @@ QUICK = sorted(name for name, fault in RECOVERABLE.items() if not fault.stalls)
 
 @pytest.fixture(scope="module")
 def web():
-    with serve(World.small(good=1, faults=sorted(FAULTS))) as running:
+    with serve(small_world(good=1, faults=sorted(FAULTS))) as running:
         yield running
 
 
@@ -60,14 +60,14 @@ def test_a_client_with_patience_ends_with_a_picture_that_loads(web, polite, faul
     ],
 )
 def test_a_fault_that_passes_is_over_for_good(fault, statuses):
-    with serve(World.small(good=1, faults=[fault])) as web:
+    with serve(small_world(good=1, faults=[fault])) as web:
         seen = [requests.get(address(web, fault), timeout=3).status_code for _ in range(3)]
 
     assert seen == statuses
 
 
 def test_a_fault_that_passes_begins_again_only_with_a_new_web():
-    world = World.small(good=1, faults=["503_once"])
+    world = small_world(good=1, faults=["503_once"])
     seen = []
     for _ in range(2):
         with serve(world) as web:
@@ -77,7 +77,7 @@ def test_a_fault_that_passes_begins_again_only_with_a_new_web():
 
 
 def test_the_host_that_is_asked_too_much_says_when_to_come_back():
-    with serve(World.small(good=1, faults=["429_once", "429_date_once", "429_bare_once", "429_long"])) as web:
+    with serve(small_world(good=1, faults=["429_once", "429_date_once", "429_bare_once", "429_long"])) as web:
         waits = {
             name: requests.get(address(web, name), timeout=3).headers.get("Retry-After")
             for name in ("429_once", "429_date_once", "429_bare_once", "429_long")
@@ -290,7 +290,7 @@ def test_the_placeholder_is_the_same_at_every_address(web):
 
 
 def test_a_web_that_closes_breaks_the_connections_that_wait():
-    with serve(World.small(good=1, faults=["silent"])) as web:
+    with serve(small_world(good=1, faults=["silent"])) as web:
         host, port = web.sites[web.world.picture("fault-silent").host].split(":")
         waiting = socket.create_connection((host, int(port)), timeout=10)
         waiting.sendall(b"GET /pictures/fault-silent.jpg HTTP/1.1\r\n\r\n")

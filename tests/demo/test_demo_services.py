@@ -8,9 +8,10 @@ import flickrapi
 import pytest
 import requests
 
+from imgkit.demo.population import small_world
 from imgkit.demo.services import SERVICES, Mood, flickr, google_api, openverse
 from imgkit.demo.web import serve
-from imgkit.demo.world import PROVIDERS, World
+from imgkit.demo.world import PROVIDERS
 
 HONEST = {"User-Agent": "imgkit/0.1 (+https://example.org/imgkit; contact@example.org)"}
 CORAL_TAXON = 27137
@@ -18,7 +19,7 @@ CORAL_TAXON = 27137
 
 @pytest.fixture(scope="module")
 def web():
-    with serve(World.small(good=45, providers=PROVIDERS)) as running:
+    with serve(small_world(good=45, providers=PROVIDERS)) as running:
         yield running
 
 
@@ -103,7 +104,7 @@ class TestBing:
         assert (throttled.status_code, throttled.headers["Retry-After"]) == (429, "1")
 
     def test_a_mood_can_come_after_some_requests_and_pass(self):
-        with serve(World.small(), moods={"bing": Mood("broken", first=2, last=3)}) as web:
+        with serve(small_world(), moods={"bing": Mood("broken", first=2, last=3)}) as web:
             url = web.environ["IMGKIT_BING_URL"] + "/images/async?q=coral+snake"
             assert [requests.get(url, timeout=3).status_code for _ in range(4)] == [200, 503, 503, 200]
 
@@ -248,7 +249,7 @@ class TestOpenverse:
         assert len(allowed.json()["results"]) == 45
 
     def test_no_query_goes_deeper_than_240(self, ask):
-        with serve(World.small(good=250, providers=["openverse"])) as deep:
+        with serve(small_world(good=250, providers=["openverse"])) as deep:
             base = deep.environ["IMGKIT_OPENVERSE_URL"]
             last, beyond = (
                 requests.get(f"{base}/v1/images/", params={"q": "coral snake", "page": page}, timeout=3)
@@ -391,7 +392,7 @@ class TestGbif:
 
 
 def test_the_flickr_depth_ends_at_four_thousand():
-    with serve(World.small(good=4010, providers=["flickr"])) as web:
+    with serve(small_world(good=4010, providers=["flickr"])) as web:
         params = {**TestFlickr.SEARCH, "api_key": flickr.KEY, "per_page": 500}
         base = web.environ["IMGKIT_FLICKR_URL"] + "/services/rest/"
         eighth, ninth = (

@@ -11,12 +11,13 @@ import time
 import requests
 
 from imgkit.demo.builder import CORAL, WorldBuilder
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import Host, World
+from imgkit.demo.world import Host
 
 
 def test_the_log_says_who_asked_for_what_and_how_it_was_answered():
-    with serve(World.small(good=1, faults=["404"])) as web:
+    with serve(small_world(good=1, faults=["404"])) as web:
         headers = {"Referer": "http://page.example/", "User-Agent": "tester/1"}
         requests.get(web.url("fault-404"), headers=headers, timeout=3)
         line = web.requests[-1]
@@ -28,7 +29,7 @@ def test_the_log_says_who_asked_for_what_and_how_it_was_answered():
 
 
 def test_the_log_counts_the_requests_that_a_host_answers_at_once():
-    world = World.small(good=1, faults=["late"])
+    world = small_world(good=1, faults=["late"])
     with serve(world) as web:
         threads = [threading.Thread(target=requests.get, args=(web.url("fault-late"),)) for _ in range(3)]
         for thread in threads:
@@ -57,7 +58,7 @@ def test_hosts_differ_in_address_and_have_their_own_robots_txt_and_pages():
 
 
 def test_one_connection_serves_many_pictures():
-    with serve(World.small(good=2)) as web, requests.Session() as session:
+    with serve(small_world(good=2)) as web, requests.Session() as session:
         statuses = [session.get(web.url("coral_snake-001"), timeout=3).status_code for _ in range(3)]
         head = session.head(web.url("coral_snake-001"), timeout=3)
 
@@ -68,7 +69,7 @@ def test_one_connection_serves_many_pictures():
 def test_clients_that_hang_up_or_talk_nonsense_do_no_harm(capfd):
     import socket
 
-    with serve(World.small(good=1)) as web:
+    with serve(small_world(good=1)) as web:
         host, port = web.sites["photos"].split(":")
         for said in (b"", b"hello\r\n\r\n", b"GET /pictures/coral_snake-001.jpg HTTP/1.1\r\n\r\n"):
             with socket.create_connection((host, int(port)), timeout=3) as sock:

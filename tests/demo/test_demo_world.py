@@ -6,13 +6,13 @@ import pytest
 
 from imgkit.demo.builder import CORAL, KING, WorldBuilder
 from imgkit.demo.faults import FAULTS
+from imgkit.demo.population import demo_world, large_world, small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import World
 
 
 @pytest.fixture(scope="module")
 def demo():
-    return World.demo()
+    return demo_world()
 
 
 def test_the_demo_has_known_numbers(demo):
@@ -31,8 +31,8 @@ def test_the_demo_has_known_numbers(demo):
 
 
 def test_the_demo_is_the_same_for_a_seed_and_another_for_another(demo):
-    assert World.demo(seed=0) == demo
-    assert World.demo(seed=1) != demo
+    assert demo_world(seed=0) == demo
+    assert demo_world(seed=1) != demo
 
 
 def test_every_address_belongs_to_one_picture(demo):
@@ -79,7 +79,7 @@ def test_reasons_follow_from_what_was_planted(demo):
 
 
 def test_the_small_world_lists_its_pictures_in_order_at_every_provider():
-    world = World.small(good=2, faults=["404", "png"], providers=["bing", "flickr"])
+    world = small_world(good=2, faults=["404", "png"], providers=["bing", "flickr"])
 
     assert [p.id for p in world.search("flickr", "coral snake")] == [
         "coral_snake-001",
@@ -92,14 +92,14 @@ def test_the_small_world_lists_its_pictures_in_order_at_every_provider():
 
 
 def test_the_longest_phrase_decides_and_words_are_whole():
-    world = World.small(good=1)
+    world = small_world(good=1)
 
     assert [p.listed_as for p in world.search("bing", "scarlet king snake, not a coral snake")] == [CORAL]
     assert world.search("bing", "corals nakedly") == []
 
 
 def test_a_fault_can_be_put_on_any_picture_by_name():
-    world = World.small(good=2).with_faults({"king_snake-001": "410"})
+    world = small_world(good=2).with_faults({"king_snake-001": "410"})
 
     assert world.picture("king_snake-001").reason == "http.410"
     with pytest.raises(KeyError, match="no such picture: cobra-001"):
@@ -123,7 +123,7 @@ def test_a_world_is_composed_picture_by_picture():
 
 @pytest.mark.parametrize("fault", sorted(name for name, fault in FAULTS.items() if fault.address))
 def test_a_fault_in_the_address_keeps_the_address_findable(fault):
-    with serve(World.small(good=1, faults=[fault])) as web:
+    with serve(small_world(good=1, faults=[fault])) as web:
         url = web.url(f"fault-{fault}")
 
         assert "{" not in url
@@ -131,7 +131,7 @@ def test_a_fault_in_the_address_keeps_the_address_findable(fault):
 
 
 def test_a_large_world_has_bytes_of_its_own_for_each_picture_and_faults_in_turn():
-    world = World.large(40, drawings=2, faults=["404", "503_once"], share=0.25)
+    world = large_world(40, drawings=2, faults=["404", "503_once"], share=0.25)
     with serve(world) as web:
         data = {web.data(picture) for picture in world.pictures}
 

@@ -27,9 +27,10 @@ from PIL import Image
 
 from imgkit.demo.builder import WorldBuilder
 from imgkit.demo.faults import FAULTS
+from imgkit.demo.population import small_world
 from imgkit.demo.services import flickr, google_api
 from imgkit.demo.web import serve
-from imgkit.demo.world import Host, World
+from imgkit.demo.world import Host
 from imgkit.engine import LocalEngine
 from imgkit.harvest.network.fetch import FetchLimits
 from imgkit.harvest.patience import Patience
@@ -49,7 +50,7 @@ def data(tmp_path):
 def services():
     """A web that every service lists 45 pictures of."""
     with serve(
-        World.small(good=45, providers=("bing", "google", "flickr", "openverse", "commons", "inaturalist"))
+        small_world(good=45, providers=("bing", "google", "flickr", "openverse", "commons", "inaturalist"))
     ) as web:
         yield web
 
@@ -88,7 +89,7 @@ def faulty(tmp_path_factory):
         back_off_s=(0.05, 0.1),
         own=HASTY.own,
     )
-    with serve(World.small(hosts=6, good=6, faults=list(FAULTS))) as web:
+    with serve(small_world(hosts=6, good=6, faults=list(FAULTS))) as web:
         with LocalEngine(2, timeout_s=20, memory_bytes=2**30) as engine:
             report = run(web, data, patience=patience, engine=engine)
         yield web, data, report
@@ -185,7 +186,7 @@ def test_1_robots_txt_is_asked_once_for_each_host_before_anything_else(faulty):
 
 def test_2_bing_gives_every_picture_whatever_its_address_looks_like(data):
     faults = ("wrong_extension", "no_extension", "query_string", "spaces_in_address", "upper_case_extension")
-    with serve(World.small(good=3, faults=faults, hosts=1)) as web:
+    with serve(small_world(good=3, faults=faults, hosts=1)) as web:
         run(web, data, CORAL)
 
         kept = kept_by_picture(web, data)["coral_snake"]
@@ -292,7 +293,7 @@ def test_5_openverse_gives_pages_of_twenty_with_what_may_be_missing(ask, listed)
 
 
 def test_5_openverse_ends_at_240_results():
-    with serve(World.small(good=260, providers=("openverse",))) as web:
+    with serve(small_world(good=260, providers=("openverse",))) as web:
         pages = search(web, "openverse")
 
         assert len(found(web, pages)) == 240

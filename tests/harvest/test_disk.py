@@ -9,8 +9,9 @@ from commands import finish, start
 from harvesting import candidates, digest
 
 from imgkit.demo.builder import WorldBuilder
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import Host, World
+from imgkit.demo.world import Host
 from imgkit.manifest import Manifest
 
 MOUNTING = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting a small disk needs root")
@@ -84,7 +85,7 @@ def test_no_room_at_any_call_exits_with_4_and_the_next_run_ends_like_an_undistur
     data = tmp_path / "data"
     # the first calls of a thread work, since they make the manifest; then all fail, as on a disk that has filled up
     inject = f"inject={call}:error=ENOSPC:when={ {'pwrite64': 40, 'fsync': 3, 'rename': 3, 'mkdir': 5}[call] }+"
-    with serve(World.small(good=8, hosts=1)) as web:
+    with serve(small_world(good=8, hosts=1)) as web:
         finish(start(web, queries, tmp_path / "undisturbed"))
 
         wrapper = ("strace", "-f", "-o", os.devnull, "-e", f"trace={call}", "-e", inject)
@@ -101,7 +102,7 @@ def test_no_room_at_any_call_exits_with_4_and_the_next_run_ends_like_an_undistur
 @MOUNTING
 def test_a_read_only_file_system_exits_with_4_changes_nothing_and_goes_on_when_it_can_be_written(queries, disk):
     data = disk("size=99m") / "data"
-    with serve(World.small(good=8, hosts=1)) as web:
+    with serve(small_world(good=8, hosts=1)) as web:
         finish(start(web, queries, data, "--per-label", "3"))
         before = digest(data)
         disk("ro")
@@ -120,7 +121,7 @@ def test_a_read_only_file_system_exits_with_4_changes_nothing_and_goes_on_when_i
 @pytest.mark.parametrize("folder", ["originals", "harvested", "."])
 def test_no_permission_exits_with_4_and_goes_on_when_it_is_given(queries, tmp_path, closed, folder):
     data = tmp_path / "data"
-    with serve(World.small(good=8, hosts=1)) as web:
+    with serve(small_world(good=8, hosts=1)) as web:
         finish(start(web, queries, data, "--per-label", "3"))
         places = [place for place in [data / folder, *(data / folder).rglob("*")] if place.is_dir()]
         for place in places:
@@ -139,7 +140,7 @@ def test_no_permission_exits_with_4_and_goes_on_when_it_is_given(queries, tmp_pa
 
 def test_a_place_that_cannot_be_written_exits_with_4(queries, tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with serve(World.small(good=1)) as web:
+    with serve(small_world(good=1)) as web:
         code, _, err = finish(start(web, queries, tmp_path / "file" / "data"))
 
         assert web.requests == []

@@ -12,8 +12,9 @@ from harvesting import CORAL, HASTY, KING, candidates, digest, image_requests, k
 from PIL import Image
 
 from imgkit.demo.builder import WorldBuilder
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import Host, World
+from imgkit.demo.world import Host
 from imgkit.errors import LockedError, UsageError
 from imgkit.harvest.config import HarvestConfig
 from imgkit.manifest import Manifest, Query, sole_owner
@@ -22,8 +23,8 @@ HOSTS = ("photos", "archive", "garden", "herpetology", "trails", "museum")
 
 
 def world_with(*, hosts=2, **pictures):
-    """A small world of drawn pictures; see World.small."""
-    return World.small(hosts=hosts, **pictures)
+    """A small world of drawn pictures; see small_world."""
+    return small_world(hosts=hosts, **pictures)
 
 
 @pytest.fixture
@@ -172,33 +173,6 @@ def test_the_same_address_from_two_providers_is_asked_for_once_and_has_two_rows(
     }
 
 
-def test_the_same_bytes_at_two_addresses_are_one_file_with_two_rows(data):
-    builder = WorldBuilder()
-    original = builder.add("coral_snake", providers=("bing",))
-    copy = builder.exact_copy(original, providers=("openverse",))
-    with serve(builder.build()) as web:
-        run(web, data, CORAL, providers=("bing", "openverse"))
-        rows = {web.truth(one.proposal.url).id: one for one in candidates(data)}
-
-    assert (rows[original.id].state, rows[copy.id].state, rows[copy.id].reason) == ("kept", "rejected", "dup.exact")
-    assert rows[original.id].image_id == rows[copy.id].image_id
-    assert len(list(data.glob("harvested/*/*.jpg"))) == len(list(data.glob("originals/*/*"))) == 1
-    with Manifest.open_existing(data) as manifest:
-        assert len(manifest.candidates_of(rows[copy.id].image_id)) == 2
-
-
-def test_one_picture_under_two_labels_is_kept_under_both(data):
-    builder = WorldBuilder()
-    original = builder.add("coral_snake")
-    builder.exact_copy(original, listed_as="king_snake")
-    with serve(builder.build()) as web:
-        run(web, data)
-
-    assert [(one.label, one.state) for one in candidates(data)] == [("coral_snake", "kept"), ("king_snake", "kept")]
-    assert len(list(data.glob("harvested/*/*.jpg"))) == 2
-    assert len(list(data.glob("originals/*/*"))) == 1
-
-
 def test_the_same_bytes_at_three_addresses_of_a_host_are_a_placeholder(data):
     builder = WorldBuilder(hosts=[Host(name="photos")])
     good = [builder.add("coral_snake") for _ in range(3)]
@@ -285,20 +259,6 @@ def test_without_robots_a_closed_folder_is_asked_for(data):
 
 
 # hosts
-
-
-def test_a_slow_host_holds_back_nobody_and_loses_nothing(data):
-    builder = WorldBuilder(hosts=[Host(name="photos"), Host(name="archive", delay=0.4)])
-    for number in range(20):
-        builder.add("coral_snake", host="photos" if number % 2 else "archive")
-    with serve(builder.build()) as web:
-        report = run(web, data, CORAL)
-
-        finished = {
-            site: max(one.finished for one in image_requests(web) if one.site == site) for site in ("photos", "archive")
-        }
-    assert report.total.kept == 20
-    assert finished["photos"] < finished["archive"] - 0.8  # five rounds of two at 0.4 s each
 
 
 def test_a_host_that_asks_for_an_hour_is_left_alone_until_then(data):

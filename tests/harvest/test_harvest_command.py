@@ -11,8 +11,9 @@ from commands import finish, start
 from harvesting import candidates, digest, image_requests, wait_for
 
 from imgkit.demo.builder import WorldBuilder
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import Host, World
+from imgkit.demo.world import Host
 from imgkit.manifest import Manifest
 
 QUERIES = "label,query\ncoral_snake,coral snake\nking_snake,king snake\n"
@@ -31,7 +32,7 @@ def data(tmp_path):
 
 
 def test_a_harvest_prints_its_yield_and_exits_with_0(queries, data):
-    with serve(World.small(good=3, faults=["404"])) as web:
+    with serve(small_world(good=3, faults=["404"])) as web:
         code, out, err = finish(start(web, queries, data, "--per-label", "3"))
 
     assert code == 0
@@ -42,7 +43,7 @@ def test_a_harvest_prints_its_yield_and_exits_with_0(queries, data):
 
 
 def test_below_target_exits_with_3_and_says_what_is_missing(queries, data):
-    with serve(World.small(good=3, faults=["404"])) as web:
+    with serve(small_world(good=3, faults=["404"])) as web:
         code, out, _ = finish(start(web, queries, data, "--per-label", "5"))
 
     assert code == 3
@@ -51,7 +52,7 @@ def test_below_target_exits_with_3_and_says_what_is_missing(queries, data):
 
 
 def test_json_is_one_object_on_stdout(queries, data):
-    with serve(World.small(good=2)) as web:
+    with serve(small_world(good=2)) as web:
         _, out, _ = finish(start(web, queries, data, "--per-label", "2", "--json"))
 
     report = json.loads(out)
@@ -60,7 +61,7 @@ def test_json_is_one_object_on_stdout(queries, data):
 
 
 def test_a_dry_run_asks_nobody_and_writes_nothing(queries, data):
-    with serve(World.small(good=2)) as web:
+    with serve(small_world(good=2)) as web:
         code, out, _ = finish(start(web, queries, data, "--dry-run"))
 
         assert web.requests == []
@@ -138,7 +139,7 @@ def test_a_killed_harvest_ends_like_one_that_nobody_killed(queries, tmp_path):
     faults = ["404", "503_once", "redirect_three", "truncated", "placeholder"]
     options = ("--per-label", "18", "--provider", "bing", "--provider", "openverse")
     chance = random.Random(7)
-    with serve(World.small(good=24, faults=faults, providers=("bing", "openverse"), hosts=3)) as web:
+    with serve(small_world(good=24, faults=faults, providers=("bing", "openverse"), hosts=3)) as web:
         finish(start(web, queries, tmp_path / "undisturbed", *options))
         expected = digest(tmp_path / "undisturbed")
         asked = len(image_requests(web))

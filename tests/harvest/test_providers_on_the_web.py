@@ -3,9 +3,9 @@
 import pytest
 from harvesting import found, search
 
+from imgkit.demo.population import small_world
 from imgkit.demo.services import flickr, google_api
 from imgkit.demo.web import serve
-from imgkit.demo.world import World
 from imgkit.harvest.providers import PROVIDERS
 
 SEARCHED = [name for name, provider in PROVIDERS.items() if not provider.local]
@@ -15,7 +15,7 @@ SIGNED = {"FLICKR_API_KEY": flickr.KEY, "FLICKR_API_SECRET": "secret"}
 
 @pytest.fixture(scope="module")
 def web():
-    with serve(World.small(good=45, providers=SEARCHED)) as web:
+    with serve(small_world(good=45, providers=SEARCHED)) as web:
         yield web
 
 

@@ -10,8 +10,9 @@ from PIL import Image
 
 from imgkit.demo.builder import WorldBuilder
 from imgkit.demo.drawing import Drawings
+from imgkit.demo.population import small_world
 from imgkit.demo.web import serve
-from imgkit.demo.world import Drawing, Host, World
+from imgkit.demo.world import Drawing, Host
 from imgkit.errors import LockedError, UsageError
 from imgkit.harvest.remove import Wishes, remove
 from imgkit.harvest.screening import Tombstones
@@ -34,7 +35,7 @@ def traces(data, image_id):
 
 
 def test_a_removed_address_leaves_no_trace_and_does_not_come_back(data):
-    with serve(World.small(good=6)) as web:
+    with serve(small_world(good=6)) as web:
         run(web, data, CORAL, per_label=4)
         victim = next(one for one in candidates(data) if one.state == "kept")
         (data / "cache" / "thumbs").mkdir(parents=True)
@@ -128,7 +129,7 @@ def test_what_an_author_or_host_brought_is_not_asked_for_any_more(data):
 
 
 def test_runs_that_used_a_removed_picture_are_named(data, tmp_path):
-    with serve(World.small(good=2)) as web:
+    with serve(small_world(good=2)) as web:
         run(web, data, CORAL, per_label=2)
     victim = candidates(data)[0].image_id
     for name, text in (("used", victim), ("unused", "0" * 20)):
@@ -139,7 +140,7 @@ def test_runs_that_used_a_removed_picture_are_named(data, tmp_path):
 
 
 def test_only_hashes_are_remembered(data):
-    with serve(World.small(good=1)) as web:
+    with serve(small_world(good=1)) as web:
         run(web, data, CORAL)
     url = candidates(data)[0].proposal.url
     remove(data, Wishes(urls=(url,), authors=("Ada Example",)))
@@ -155,7 +156,7 @@ def test_only_hashes_are_remembered(data):
     ids=["nothing", "no hash", "a path", "empty"],
 )
 def test_a_wish_that_cannot_be_read_changes_nothing(data, wishes):
-    with serve(World.small(good=1)) as web:
+    with serve(small_world(good=1)) as web:
         run(web, data, CORAL)
 
     with pytest.raises(UsageError, match="Nothing was changed"):
@@ -165,7 +166,7 @@ def test_a_wish_that_cannot_be_read_changes_nothing(data, wishes):
 
 
 def test_nothing_is_removed_while_a_harvest_is_under_way(data):
-    with serve(World.small(good=1)) as web:
+    with serve(small_world(good=1)) as web:
         run(web, data, CORAL)
 
     with sole_owner(data / ".locks", "harvest"), pytest.raises(LockedError):

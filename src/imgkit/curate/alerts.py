@@ -1,30 +1,16 @@
 """What a person should know before training on the set, worst first, each with the command that helps."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final
 
-if TYPE_CHECKING:
-    from imgkit.curate.outcome import CurateReport
+from imgkit.curate.outcome import Alert, CurateReport
 
 FEW_PER_LABEL: Final = 50
 LARGEST_IMBALANCE: Final = 10.0
 ONE_PROVIDER_SHARE: Final = 0.8  # of a set; more, and a model may learn the provider's look
 UNKNOWN_LICENCE_SHARE: Final = 0.2
 
-Level = Literal["stop", "care", "note"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alert:
-    """One thing to know: what, why it matters, and what to type or do."""
-
-    level: Level
-    what: str
-    why: str
-    do: str
-
-
-def alerts_of(report: "CurateReport") -> tuple[Alert, ...]:
+def alerts_of(report: CurateReport) -> tuple[Alert, ...]:
     """Return the alerts of a report, worst first."""
     found = [
         *_labels(report),
@@ -38,7 +24,7 @@ def alerts_of(report: "CurateReport") -> tuple[Alert, ...]:
     return tuple(sorted(found, key=lambda alert: order.index(alert.level)))
 
 
-def _labels(report: "CurateReport") -> list[Alert]:
+def _labels(report: CurateReport) -> list[Alert]:
     sizes = {row.label: row.in_set for row in report.labels}
     filled = {label: size for label, size in sizes.items() if size}
     found = []
@@ -84,7 +70,7 @@ def _labels(report: "CurateReport") -> list[Alert]:
     return found
 
 
-def _leaks(report: "CurateReport") -> list[Alert]:
+def _leaks(report: CurateReport) -> list[Alert]:
     if not report.leaks:
         return []
     divided = f"{_counted(len(report.leaks), 'group')} of copies {'is' if len(report.leaks) == 1 else 'are'} divided"
@@ -98,7 +84,7 @@ def _leaks(report: "CurateReport") -> list[Alert]:
     ]
 
 
-def _conflicts(report: "CurateReport") -> list[Alert]:
+def _conflicts(report: CurateReport) -> list[Alert]:
     undecided = sum(one.reason == "bad.conflict" and not one.kept for one in report.suspects)
     if not undecided:
         return []
@@ -112,7 +98,7 @@ def _conflicts(report: "CurateReport") -> list[Alert]:
     ]
 
 
-def _suspects(report: "CurateReport") -> list[Alert]:
+def _suspects(report: CurateReport) -> list[Alert]:
     inside = sum(one.kept for one in report.suspects)
     outside = len(report.suspects) - inside
     if not report.suspects:
@@ -128,7 +114,7 @@ def _suspects(report: "CurateReport") -> list[Alert]:
     ]
 
 
-def _sources(report: "CurateReport") -> list[Alert]:
+def _sources(report: CurateReport) -> list[Alert]:
     total = report.totals["in_set"]
     found = []
     main = max(report.providers, key=lambda row: row.in_set, default=None)
@@ -154,7 +140,7 @@ def _sources(report: "CurateReport") -> list[Alert]:
     return found
 
 
-def _model(report: "CurateReport") -> list[Alert]:
+def _model(report: CurateReport) -> list[Alert]:
     if report.backbone:
         return []
     return [

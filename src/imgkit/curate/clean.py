@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imgkit.curate import by_hand, croissant, datacard, folders
 from imgkit.curate import view as views
+from imgkit.curate.alerts import alerts_of
 from imgkit.curate.checks import CHECKS, heads
 from imgkit.curate.config import KINDS, CurateConfig
 from imgkit.curate.duplicates import find_copies
@@ -101,6 +102,7 @@ def _curated(
     planned = folders.plan(pictures, judgements, items, edits, config)
     every = [one for name in CHECKS for one in findings.get(name, ())]
     report = summarise(manifest, evidence.with_found(findings), judgements, planned, config, edits)
+    report = replace(report, alerts=alerts_of(report))
     digest = folders.digest_of(planned, judgements, every, config, noise=report.noise)
     if not write or (present is not None and present.digest == digest and edits.untouched):
         return report

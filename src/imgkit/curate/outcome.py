@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Literal
 
 import imgkit
 from imgkit.curate import audit
-from imgkit.curate.alerts import Alert, alerts_of
 from imgkit.curate.by_hand import Edits
 from imgkit.curate.config import CurateConfig
 from imgkit.curate.describe import describe
@@ -18,6 +18,19 @@ from imgkit.manifest import Count, Finding, Judgement, Manifest
 
 DECODED_FAMILIES = ("dup",)  # reasons of candidates whose bytes were a picture
 FETCHED_FAMILIES = ("body", "img", "dup")  # reasons of candidates that sent bytes
+
+
+Level = Literal["stop", "care", "note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One thing to know: what, why it matters, and what to type or do."""
+
+    level: Level
+    what: str
+    why: str
+    do: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +118,6 @@ class CurateReport:
     policy: str
     backbone: str
     labels: tuple[LabelRow, ...]
-    alerts: tuple[Alert, ...]
     suspects: tuple[Case, ...]
     removed: tuple[Case, ...]
     moved: tuple[Case, ...]
@@ -120,6 +132,7 @@ class CurateReport:
     crossing: int = 0
     leaks: tuple[CopyGroup, ...] = ()
     given_splits: Mapping[str, int] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the report as values that JSON can hold."""
@@ -138,13 +151,12 @@ def summarise(
     cases = _cases(evidence, judgements, config)
     labels = _label_rows(manifest, evidence.pictures, cases, planned)
     audited = audit.latest(manifest)
-    report = CurateReport(
+    return CurateReport(
         data=str(config.data),
         version=imgkit.__version__,
         policy=config.policy,
         backbone=f"{evidence.backbone.name}, {evidence.backbone.source}" if evidence.backbone else "",
         labels=labels,
-        alerts=(),
         suspects=tuple(
             sorted(
                 (one for one in cases if one.reason and one.by == "suspect"),
@@ -167,7 +179,6 @@ def summarise(
         leaks=_leaks(evidence, planned),
         given_splits=dict(sorted(Counter(one.given_split for one in evidence.pictures if one.given_split).items())),
     )
-    return replace(report, alerts=alerts_of(report))
 
 
 def _cases(evidence: Evidence, judgements: Sequence[Judgement], config: CurateConfig) -> list[Case]:

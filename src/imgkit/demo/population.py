@@ -58,8 +58,20 @@ CARELESS: Final = ("bing", "flickr", "openverse")
 """Providers that list what does not belong."""
 
 
-def small_world(*, good: int, faults: Sequence[str], providers: Sequence[str], hosts: int, seed: int) -> World:
-    """Return the world of :meth:`imgkit.demo.world.World.small`."""
+def small_world(
+    *,
+    good: int = 6,
+    faults: Sequence[str] = (),
+    providers: Sequence[str] = ("bing",),
+    hosts: int = 2,
+    seed: int = 0,
+) -> World:
+    """Return a world for tests: per label some good pictures, and one picture of the first label for each fault.
+
+    The pictures are small (320 × 240 px) and listed at every one of ``providers`` in the order of their ids:
+    ``coral_snake-001``, ``coral_snake-002`` …; those with faults follow as ``fault-<name>``. A fault that may pass
+    tomorrow has a host of its own; a placeholder has three addresses, the second ending in ``-2``.
+    """
     names = [*HOST_NAMES[:hosts], *(_own_host(name) for name in faults if FAULTS[name].passing)]
     builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in names], spread=hosts, seed=seed)
     for _ in range(good):
@@ -73,14 +85,18 @@ def small_world(*, good: int, faults: Sequence[str], providers: Sequence[str], h
 def large_world(
     count: int,
     *,
-    drawings: int,
-    faults: Sequence[str],
-    share: float,
-    providers: Sequence[str],
-    hosts: int,
-    seed: int,
+    drawings: int = 50,
+    faults: Sequence[str] = (),
+    share: float = 0.2,
+    providers: Sequence[str] = ("bing",),
+    hosts: int = 8,
+    seed: int = 0,
 ) -> World:
-    """Return the world of :meth:`imgkit.demo.world.World.large`."""
+    """Return ``count`` pictures of two labels in turn, for measuring: every one has bytes of its own.
+
+    Only ``drawings`` pictures are drawn (320 × 240 px); a comment in the file tells the others apart. With
+    ``faults`` a ``share`` of the addresses has one, evenly spread and in turn.
+    """
     names = [f"{HOST_NAMES[number % len(HOST_NAMES)]}-{number}" for number in range(hosts)]
     builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in names], seed=seed)
     drawn = {
@@ -123,8 +139,8 @@ def _kind(fault: str) -> Kind:
     return "good" if FAULTS[fault].recoverable else "lost"
 
 
-def demo_world(*, seed: int) -> World:
-    """Return the world of :meth:`imgkit.demo.world.World.demo`."""
+def demo_world(*, seed: int = 0) -> World:
+    """Return the world of ``imgkit demo``: two kinds of snakes, with everything planted in known numbers."""
     hosts = [Host(name=name, robots=ROBOTS) for name in HOST_NAMES]
     hosts[1] = Host(name=HOST_NAMES[1])  # without robots.txt
     hosts[5] = replace(hosts[5], delay=0.25)  # a slow one

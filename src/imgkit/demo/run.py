@@ -14,7 +14,7 @@ from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
 from imgkit.curate.outcome import CurateReport
 from imgkit.demo.comparison import DemoTruth, compare
-from imgkit.demo.world import World
+from imgkit.demo.population import demo_world
 from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
 from imgkit.harvest.plan import Plan, make_plan
@@ -117,7 +117,7 @@ def run_demo(
     trained = train(settings, progress=progress)
     on_train(trained)
     laps["train"] = time.monotonic() - began
-    truth = compare(data, World.demo(seed=seed))
+    truth = compare(data, demo_world(seed=seed))
     return DemoReport(harvest=harvested, curate=curated, train=trained, truth=truth, seconds=laps)
 
 

@@ -1,6 +1,6 @@
 """The loopback web: all search services and image hosts of a world, served for real.
 
-    with serve(World.demo()) as web:
+    with serve(demo_world()) as web:
         subprocess.run(["imgkit", "harvest", "queries/snakes.csv"], env=os.environ | web.environ)
 
 ``python -m imgkit.demo.web --port-file FILE`` serves the demo world in a process of its own until it is ended.
@@ -24,6 +24,7 @@ from imgkit.demo.exchange import Exchange
 from imgkit.demo.hosts import answer_host
 from imgkit.demo.index import Index
 from imgkit.demo.listening import Listeners, Received, closed_port
+from imgkit.demo.population import demo_world
 from imgkit.demo.services import SERVICES, Mood, flickr
 from imgkit.demo.world import HOP, Picture, World
 
@@ -221,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threading.Thread(target=_wait_for_the_end, args=(ended,), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with serve(World.demo(seed=options.seed)) as web:
+    with serve(demo_world(seed=options.seed)) as web:
         environ = json.dumps(web.environ)
         if options.port_file:
             temporary = options.port_file.with_name(options.port_file.name + ".new")

@@ -2,7 +2,7 @@
 
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -139,56 +139,6 @@ class World:
     hosts: tuple[Host, ...]
     pictures: tuple[Picture, ...]
     seed: int = 0
-
-    @classmethod
-    def demo(cls, *, seed: int = 0) -> "World":
-        """Return the world of ``imgkit demo``: two kinds of snakes, with everything planted in known numbers."""
-        from imgkit.demo.population import demo_world  # it builds worlds, so it cannot be imported above
-
-        return demo_world(seed=seed)
-
-    @classmethod
-    def small(
-        cls,
-        *,
-        good: int = 6,
-        faults: Sequence[str] = (),
-        providers: Sequence[str] = ("bing",),
-        hosts: int = 2,
-        seed: int = 0,
-    ) -> "World":
-        """Return a world for tests: per label some good pictures, and one picture of the first label for each fault.
-
-        The pictures are small (320 × 240 px) and listed at every one of ``providers`` in the order of their ids:
-        ``coral_snake-001``, ``coral_snake-002`` …; those with faults follow as ``fault-<name>``. A fault that may pass
-        tomorrow has a host of its own; a placeholder has three addresses, the second ending in ``-2``.
-        """
-        from imgkit.demo.population import small_world
-
-        return small_world(good=good, faults=faults, providers=providers, hosts=hosts, seed=seed)
-
-    @classmethod
-    def large(
-        cls,
-        count: int,
-        *,
-        drawings: int = 50,
-        faults: Sequence[str] = (),
-        share: float = 0.2,
-        providers: Sequence[str] = ("bing",),
-        hosts: int = 8,
-        seed: int = 0,
-    ) -> "World":
-        """Return ``count`` pictures of two labels in turn, for measuring: every one has bytes of its own.
-
-        Only ``drawings`` pictures are drawn (320 × 240 px); a comment in the file tells the others apart. With
-        ``faults`` a ``share`` of the addresses has one, evenly spread and in turn.
-        """
-        from imgkit.demo.population import large_world
-
-        return large_world(
-            count, drawings=drawings, faults=faults, share=share, providers=providers, hosts=hosts, seed=seed
-        )
 
     def search(self, provider: str, text: str) -> list[Picture]:
         """Return what a provider lists for a query, best rank first; an unknown query finds nothing.
