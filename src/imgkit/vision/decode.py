@@ -228,6 +228,8 @@ def grey_tail(picture: Image.Image) -> float:
     if abs(corner[0] - _GREY) > _GREY_SLACK:  # nearly every picture is told apart here
         return 0.0
     rows = np.asarray(picture)[::-1]
+    if np.abs(rows[0].astype(np.int16) - _GREY).max() > _GREY_SLACK:  # and nearly all others here
+        return 0.0
     deviation: npt.NDArray[np.int16] = np.abs(rows.astype(np.int16) - _GREY).max(axis=(1, 2))
     other = np.flatnonzero(deviation > _GREY_SLACK)
     return float(other[0] if other.size else len(rows)) / len(rows)

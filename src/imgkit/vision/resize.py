@@ -5,10 +5,9 @@ from typing import Final
 
 from PIL import Image
 
+from imgkit.vision import lanczos
+
 JPEG_QUALITY: Final = 92
-# as Pillow's own thumbnail(); 45 dB to Lanczos, where saving as JPEG costs 38 to 40, in four fifths of the time
-_FILTER: Final = Image.Resampling.BICUBIC
-_REDUCING_GAP: Final = 2.0  # a box filter first, down to this many times the size; 52 dB to the slow way
 
 
 def fit_within(width: int, height: int, longest: int) -> tuple[int, int]:
@@ -23,11 +22,11 @@ def fit_within(width: int, height: int, longest: int) -> tuple[int, int]:
 
 
 def shrink(image: Image.Image, longest: int) -> Image.Image:
-    """Return ``image`` with its longest side at most ``longest`` pixels; the same object where it fits already."""
+    """Return an 8-bit RGB picture with its longest side at most ``longest`` pixels; the same object where it fits."""
     size = fit_within(image.width, image.height, longest)
     if size == image.size:
         return image
-    small = image.resize(size, _FILTER, reducing_gap=_REDUCING_GAP)
+    small = lanczos.resample(image, size)
     small.info = {}  # says things about the file that it came from
     return small
 
