@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgkit.curate.review.ledger import UNDECIDED, Ledger, Mark
-from imgkit.manifest import Decision, Manifest, ReviewAction, ReviewLog, fold_decisions
+from imgkit.manifest import Decision, Manifest, ReviewAction, ReviewLog
 
 ITEMS = [("coral", "a1"), ("coral", "b2"), ("king", "c3")]
 
@@ -164,7 +164,7 @@ def test_any_sequence_of_actions_undos_redos_and_restarts_gives_the_states_of_a_
                 reviewer.act(kind, items, action, rows=[] if kind == "unsure" else None, to_label="king")
                 past.append(before)
                 future.clear()
-            folded = fold_decisions(manifest.decisions())
+            folded = manifest.current_decisions()
             for item in ITEMS:
                 one, mark = folded.get(item), reviewer.ledger.mark(item)
                 assert (mark.action, mark.to_label) == ((one.action, one.to_label) if one else ("", ""))

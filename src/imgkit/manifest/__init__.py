@@ -20,7 +20,7 @@ from imgkit.manifest.nouns import (
     Verdict,
 )
 from imgkit.manifest.review_log import ReviewLog
-from imgkit.manifest.store import Manifest, final_state, fold_decisions
+from imgkit.manifest.store import Manifest, final_state
 
 __all__ = [
     "Audit",
@@ -42,6 +42,5 @@ __all__ = [
     "SearchState",
     "Verdict",
     "final_state",
-    "fold_decisions",
     "sole_owner",
 ]

@@ -218,7 +218,83 @@ _VERSION_4: Final = """
 CREATE INDEX IF NOT EXISTS judgement_in_short ON judgement (label, image_id, verdict, reason);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+# what people decided, folded as it comes, and where each item is in the end: no count looks at a row
+_IN_FORCE: Final = """
+    DELETE FROM in_force WHERE label = new.label AND image_id = new.image_id;
+    INSERT INTO in_force SELECT label, image_id, id, action, CASE action
+            WHEN 'reject' THEN iif(reason = '', 'user.rejected', reason) WHEN 'relabel' THEN 'user.moved' ELSE '' END
+        FROM decision WHERE label = new.label AND image_id = new.image_id AND action <> 'undo' AND NOT undone
+        ORDER BY id DESC LIMIT 1;
+"""
+
+
+def _counted(by: int, row: str) -> str:
+    """Return the statement that puts the item of a row into the tally where it is now (1), or takes it out (-1)."""
+    return (
+        f"INSERT INTO tally SELECT 'item', label, '', state, reason, {by} FROM standing "
+        f"WHERE label = {row}.label AND image_id = {row}.image_id ON CONFLICT DO UPDATE SET count = count + {by};"
+    )
+
+
+def _counted_again(table: str) -> str:
+    """Return the triggers for a table on which it depends where an item is."""
+    return "".join(
+        f"CREATE TRIGGER {table}_{after} AFTER {event} ON {table} BEGIN {_counted(1, row)} END;"
+        f"CREATE TRIGGER {table}_{before} BEFORE {event} ON {table} BEGIN {_counted(-1, row)} END;"
+        for event, row, before, after in (
+            ("INSERT", "new", "will_come", "comes"),
+            ("DELETE", "old", "will_go", "goes"),
+        )
+    )
+
+
+_VERSION_5: Final = f"""
+DROP TRIGGER item_comes;
+DROP TRIGGER item_goes;
+DROP TRIGGER judgement_comes;
+DROP TRIGGER judgement_goes;
+DROP INDEX judgement_in_short;
+ALTER TABLE decision ADD COLUMN undone INTEGER NOT NULL DEFAULT 0;  -- an undo that nothing takes back points at it
+CREATE INDEX decision_by_target ON decision (undoes) WHERE undoes IS NOT NULL;
+CREATE TABLE in_force (             -- the last decision about an item that is not undone
+    label TEXT NOT NULL,
+    image_id TEXT NOT NULL,
+    decision INTEGER NOT NULL REFERENCES decision(id),
+    state TEXT NOT NULL,            -- where the item is for it, and why
+    reason TEXT NOT NULL,
+    PRIMARY KEY (label, image_id)
+) WITHOUT ROWID;
+CREATE INDEX in_force_by_decision ON in_force (decision);
+CREATE TRIGGER decision_comes AFTER INSERT ON decision WHEN new.action <> 'undo' BEGIN {_IN_FORCE} END;
+CREATE TRIGGER decision_changes AFTER UPDATE OF undone ON decision WHEN new.action <> 'undo' BEGIN {_IN_FORCE} END;
+CREATE TRIGGER undo_comes AFTER INSERT ON decision WHEN new.action = 'undo' BEGIN
+    -- what it points at changes sides, unless another undo holds it; so does what that one points at, if it is an undo
+    UPDATE decision SET undone = NOT undone WHERE id <> new.id AND id IN (
+        WITH RECURSIVE turned(id) AS (
+            SELECT new.id UNION SELECT one.undoes FROM turned JOIN decision AS one ON one.id = turned.id
+            WHERE one.action = 'undo' AND one.undoes IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM decision AS other WHERE other.undoes = one.undoes AND other.id <> one.id
+                AND other.action = 'undo' AND NOT other.undone)
+        ) SELECT id FROM turned);
+END;
+CREATE VIEW standing AS             -- where each item is in the end: a person outranks the machine
+    SELECT item.label, item.image_id, coalesce(in_force.state, judgement.verdict, 'harvested') AS state,
+        coalesce(in_force.reason, judgement.reason, '') AS reason
+    FROM item LEFT JOIN in_force ON in_force.label = item.label AND in_force.image_id = item.image_id
+        LEFT JOIN judgement ON judgement.label = item.label AND judgement.image_id = item.image_id;
+CREATE TEMP TABLE logged AS SELECT * FROM decision;
+DELETE FROM decision;
+INSERT INTO decision SELECT * FROM logged ORDER BY id;
+DROP TABLE logged;
+DELETE FROM tally WHERE of <> 'candidate';
+INSERT INTO tally SELECT 'item', label, '', state, reason, count(*) FROM standing GROUP BY label, state, reason;
+CREATE TRIGGER item_comes AFTER INSERT ON item BEGIN {_counted(1, "new")} END;
+CREATE TRIGGER item_goes BEFORE DELETE ON item BEGIN {_counted(-1, "old")} END;
+{_counted_again("judgement")}
+{_counted_again("in_force")}
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
 """``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
