@@ -15,7 +15,7 @@ from pathlib import Path
 from scale import Figure, Setting
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "photos" / "monkeys"
-STEPS, BATCH, PER_LABEL = 14, 16, 24
+STEPS, BATCH, PER_LABEL = 24, 16, 40
 SAME_PROBABILITY = 0.01
 
 
