@@ -372,7 +372,7 @@ def test_8_a_harvest_that_is_killed_while_it_fetches_fetches_nothing_twice_and_l
         again = Counter(one.target for one in pictures_asked_for(web)[asked:])
     assert asked == 40
     assert digest(data) == digest(tmp_path / "undisturbed")
-    assert sum(again.values()) - 40 <= 12  # those that were in the air: two on each host, eight at the decoder
+    assert sum(again.values()) - 40 <= 12  # those that were in the air: two on each host, six at the decoder
 
 
 # 9 to 12: copies, conflicts, slow hosts, the account

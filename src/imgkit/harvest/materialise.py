@@ -3,7 +3,6 @@
 These files are derived: they are written without waiting for the disk and made again when they are missing.
 """
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Final
 
 from imgkit.engine import Engine, WorkerFailure
 from imgkit.errors import IntegrityError
-from imgkit.files import TEMPORARY_PREFIX, resource_error
+from imgkit.files import write_atomically
 from imgkit.harvest.ingest import Shrunk, shrink_original
 from imgkit.manifest import DataFolder, Image, Item, Manifest
 from imgkit.progress import Progress
@@ -32,18 +31,7 @@ def write_item(folder: DataFolder, label: str, image_id: str, shrunk: Shrunk) ->
     Raises:
         ResourceError: no space or no permission.
     """
-    target = folder.harvested_file(label, image_id)
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{os.getpid()}-{target.name}")
-    try:
-        try:
-            temporary.write_bytes(shrunk.jpeg)
-        except FileNotFoundError:  # the first picture of a label
-            target.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(shrunk.jpeg)
-        temporary.replace(target)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise resource_error(error, target, needed=len(shrunk.jpeg)) from error
+    write_atomically(folder.harvested_file(label, image_id), shrunk.jpeg, durable=False)
     return Item(
         label=label,
         image_id=image_id,

@@ -37,7 +37,7 @@ WORKERS: Final = 32
 """Threads that fetch. A host gets two of them at most, so a slow one leaves the others alone."""
 
 DECODERS: Final = 2
-IN_HAND: Final = 3
+IN_HAND: Final = 1
 """Requests under way beyond two for each decoder while all decoders have something to do. A crash costs as many."""
 
 OPEN_JOBS: Final = 5_000
