@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from imgkit.manifest import Finding, Image, Item, Judgement, Proposal, Query, SearchState
-from imgkit.manifest.overview import details, findings_about_others, lines
+from imgkit.manifest.overview import details, findings_about_others, lines, origins
 from imgkit.manifest.store import ROWS_AT_A_TIME
 
 
@@ -20,6 +20,7 @@ def item(label: str, number: int) -> Item:
 def filled(manifest):
     """Picture 1 under both labels, brought by bing for coral and by commons for king; 2 judged; 3 without a source."""
     coral, king = manifest.put_queries([Query(label=each, name=each, text=each) for each in ("coral", "king")])
+    manifest.add_label("milk", "milk")
     for query_id, provider, label in ((coral, "bing", "coral"), (king, "commons", "king")):
         proposals = [Proposal(url=f"http://host/{provider}/{n}.jpg", rank=n) for n in (1, 2)]
         manifest.put_page(SearchState(query_id=query_id, provider=provider), proposals, label=label, round_=1)
@@ -39,15 +40,27 @@ def filled(manifest):
 
 
 def test_every_item_is_one_line_in_order_with_who_brought_it_and_the_verdict(filled):
-    found = [
-        (line.label, line.bytes, line.provider, line.judgement and line.judgement.reason) for line in lines(filled)
-    ]
+    found = [(line.label, line.bytes, line.provider, line.verdict, line.reason) for line in lines(filled)]
 
     assert found == [
-        ("coral", 1, "bing", None),
-        ("coral", 2, "", "bad.label"),
-        ("king", 1, "commons", None),
-        ("king", 3, "", None),
+        ("coral", 1, "bing", "", ""),
+        ("coral", 2, "", "suspect", "bad.label"),
+        ("king", 1, "commons", "", ""),
+        ("king", 3, "", "", ""),
+    ]
+
+
+def test_an_item_comes_with_the_candidate_kept_for_its_label_else_with_the_first_of_any(filled):
+    filled.put_items([item("milk", 1)])
+
+    found = [(one.label, one.bytes, one.source and one.source.proposal.url) for one in origins(filled)]
+
+    assert found == [
+        ("coral", 1, "http://host/bing/2.jpg"),
+        ("coral", 2, None),
+        ("king", 1, "http://host/commons/1.jpg"),
+        ("king", 3, None),
+        ("milk", 1, "http://host/bing/2.jpg"),
     ]
 
 

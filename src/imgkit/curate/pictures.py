@@ -1,13 +1,13 @@
 """The pictures to judge: each item of the manifest with its file, its original and where it came from."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from imgkit.errors import UsageError
-from imgkit.manifest import Candidate, Decision, Image, Item, Manifest
+from imgkit.manifest import Candidate, DataFolder, Decision, Manifest
+from imgkit.manifest.overview import Origin, origins
 
 Key = tuple[str, str]
 """Label and image id: what an item is called everywhere."""
@@ -99,49 +99,28 @@ def gather(manifest: Manifest) -> list[Picture]:
     Raises:
         UsageError: there is none.
     """
-    items = manifest.items()
-    if not items:
+    decided = manifest.current_decisions()
+    pictures = [_picture(one, decided.get((one.label, one.image_id)), manifest.folder) for one in origins(manifest)]
+    if not pictures:
         raise UsageError(
             f"no pictures to curate in {manifest.folder.root}. Nothing was changed. "
             f"Run first: imgkit harvest queries.csv --data {manifest.folder.root}"
         )
-    images, decided, sources = manifest.images(), manifest.current_decisions(), _sources(manifest.each_candidate())
-    return [
-        _picture(item, images[item.image_id], decided.get((item.label, item.image_id)), sources, manifest)
-        for item in items
-    ]
+    return pictures
 
 
-def _picture(
-    item: Item, image: Image, decision: Decision | None, sources: dict[Key, Candidate], manifest: Manifest
-) -> Picture:
-    key = (item.label, item.image_id)
+def _picture(origin: Origin, decision: Decision | None, folder: DataFolder) -> Picture:
     moved = decision is not None and decision.action == "relabel"
     return Picture(
-        label=item.label,
-        image_id=item.image_id,
-        path=manifest.folder.harvested_file(*key),
-        file_sha256=item.file_sha256,
-        sha256=image.sha256,
-        width=image.width,
-        height=image.height,
-        bytes=image.bytes,
-        label_now=decision.to_label if decision is not None and moved else item.label,
+        label=origin.label,
+        image_id=origin.image_id,
+        path=folder.harvested_file(origin.label, origin.image_id),
+        file_sha256=origin.file_sha256,
+        sha256=origin.sha256,
+        width=origin.width,
+        height=origin.height,
+        bytes=origin.bytes,
+        label_now=decision.to_label if decision is not None and moved else origin.label,
         decision=decision,
-        source=sources.get(key) or sources.get(("", item.image_id)),
+        source=origin.source,
     )
-
-
-def _sources(candidates: Iterable[Candidate]) -> dict[Key, Candidate]:
-    """Return the candidate that brought each picture: the one kept for its label, else the first of any label."""
-    found: dict[Key, Candidate] = {}
-    for one in candidates:
-        for label in (one.label, "") if one.image_id else ():
-            known = found.get((label, one.image_id or ""))
-            if known is None or _earliness(one) < _earliness(known):
-                found[label, one.image_id or ""] = one
-    return found
-
-
-def _earliness(one: Candidate) -> tuple[bool, str, int, int, str, int]:
-    return (one.state != "kept", one.label, one.round, one.proposal.rank, one.provider, one.id)

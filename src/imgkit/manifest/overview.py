@@ -3,10 +3,10 @@
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, NamedTuple
 
 from imgkit.manifest import rows
-from imgkit.manifest.nouns import Candidate, Finding, Image, Item, Judgement
+from imgkit.manifest.nouns import Candidate, Finding, Image, Item, Judgement, Verdict
 from imgkit.manifest.store import ROWS_AT_A_TIME, Manifest
 
 Key = tuple[str, str]
@@ -14,22 +14,32 @@ Key = tuple[str, str]
 
 _EARLIEST: Final = "state<>'kept', label, round, rank, provider, id"
 
+
+def _source(column: str) -> str:
+    """Return a column of the candidate that brought an item: the one kept for its label, else the first of any."""
+    found = f"SELECT {column} FROM candidate WHERE candidate.image_id = item.image_id"
+    order = f"ORDER BY {_EARLIEST} LIMIT 1"
+    return f"coalesce(({found} AND candidate.label = item.label {order}), ({found} {order}))"
+
+
+_PAGE: Final = f"WHERE (item.label, item.image_id) > (?, ?) ORDER BY item.label, item.image_id LIMIT {ROWS_AT_A_TIME}"
+
 _LINES: Final = f"""
-SELECT item.label, item.image_id, image.width, image.height, image.bytes, verdict, judgement.reason, check_name, score,
-    judgement.detail, suggested, group_name, coalesce(
-        (SELECT provider FROM candidate WHERE candidate.image_id = item.image_id AND candidate.label = item.label
-            ORDER BY {_EARLIEST} LIMIT 1),
-        (SELECT provider FROM candidate WHERE candidate.image_id = item.image_id ORDER BY {_EARLIEST} LIMIT 1),
-        '') AS brought_by
+SELECT item.label, item.image_id, image.width, image.height, image.bytes, coalesce({_source("provider")}, ''),
+    coalesce(verdict, ''), coalesce(judgement.reason, ''), coalesce(check_name, ''), coalesce(score, 0.0),
+    coalesce(suggested, '')
 FROM item JOIN image ON image.id = item.image_id
-    LEFT JOIN judgement ON judgement.label = item.label AND judgement.image_id = item.image_id
-WHERE (item.label, item.image_id) > (?, ?) ORDER BY item.label, item.image_id LIMIT {ROWS_AT_A_TIME}
+    LEFT JOIN judgement ON judgement.label = item.label AND judgement.image_id = item.image_id {_PAGE}
+"""
+
+_ORIGINS: Final = f"""
+SELECT item.label, item.image_id, file_sha256, sha256, image.width, image.height, image.bytes, {_source("id")} AS source
+FROM item JOIN image ON image.id = item.image_id {_PAGE}
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """An item: its original's size, the provider that brought it ("" unknown), the verdict (None: not judged yet)."""
+class Line(NamedTuple):  # a tuple, since there are a million of them
+    """An item: its original's size, the provider that brought it ("" unknown), the verdict ("" not judged yet)."""
 
     label: str
     image_id: str
@@ -37,7 +47,25 @@ class Line:
     height: int
     bytes: int
     provider: str
-    judgement: Judgement | None
+    verdict: Verdict | Literal[""]
+    reason: str
+    check: str
+    score: float
+    suggested: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """An item: hashes of its file and of its original, the original's size, and the candidate that brought it."""
+
+    label: str
+    image_id: str
+    file_sha256: str
+    sha256: str
+    width: int
+    height: int
+    bytes: int
+    source: Candidate | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +81,34 @@ class Detail:
 
 def lines(manifest: Manifest) -> Iterator[Line]:
     """Yield every item by (label, image id), a few thousand in memory at a time."""
+    return map(Line._make, _by_pages(manifest, _LINES))
+
+
+def origins(manifest: Manifest) -> Iterator[Origin]:
+    """Yield every item by (label, image id); the candidates that brought them are in memory, and nothing else."""
+    wanted = {
+        row["source"]
+        for row in _by_pages(manifest, f"SELECT label, image_id, {_source('id')} AS source FROM item {_PAGE}")
+    }
+    brought = {one.id: one for one in manifest.each_candidate(among=wanted)}
+    labels = {slug: slug for slug in manifest.labels()}  # one text for each, not one for each picture
+    for row in _by_pages(manifest, _ORIGINS):
+        yield Origin(
+            label=labels[row["label"]],
+            image_id=row["image_id"],
+            file_sha256=row["file_sha256"],
+            sha256=row["sha256"],
+            width=row["width"],
+            height=row["height"],
+            bytes=row["bytes"],
+            source=brought.get(row["source"]),
+        )
+
+
+def _by_pages(manifest: Manifest, sql: str) -> Iterator[sqlite3.Row]:
     last: Key = ("", "")
-    while found := manifest.connection.read(_LINES, last):
-        for row in found:
-            yield Line(
-                label=row["label"],
-                image_id=row["image_id"],
-                width=row["width"],
-                height=row["height"],
-                bytes=row["bytes"],
-                provider=row["brought_by"],
-                judgement=rows.judgement_from(row) if row["verdict"] else None,
-            )
+    while found := manifest.connection.read(sql, last):
+        yield from found
         last = (found[-1]["label"], found[-1]["image_id"])
 
 

@@ -4,9 +4,12 @@ import json
 import sqlite3
 from dataclasses import asdict
 from datetime import UTC, datetime
+from sys import intern
+from typing import Final, get_args
 
 from imgkit.manifest.nouns import (
     Candidate,
+    CandidateState,
     Decision,
     Finding,
     Image,
@@ -17,6 +20,10 @@ from imgkit.manifest.nouns import (
     ReviewAction,
     SearchState,
 )
+
+# what many candidates share is one text for all of them: "intern" below says the same of texts from outside
+_STATES: Final[dict[str, CandidateState]] = {state: state for state in get_args(CandidateState)}
+_SHARED: Final = ("license", "license_url")
 
 
 def to_json(value: object) -> str:
@@ -45,6 +52,7 @@ def proposal_from(row: sqlite3.Row) -> Proposal:
     """Return the proposal of a candidate's row."""
     fields = json.loads(row["proposal"])
     fields["fallbacks"] = tuple(fields.get("fallbacks", ()))
+    fields |= {name: intern(fields[name]) for name in _SHARED if name in fields}
     return Proposal(url=row["url"], rank=row["rank"], **fields)
 
 
@@ -52,13 +60,13 @@ def candidate_from(row: sqlite3.Row) -> Candidate:
     """Return the candidate in a row of the table ``candidate``."""
     return Candidate(
         id=row["id"],
-        label=row["label"],
+        label=intern(row["label"]),
         query_id=row["query_id"],
-        provider=row["provider"],
+        provider=intern(row["provider"]),
         round=row["round"],
         proposal=proposal_from(row),
-        state=row["state"],
-        reason=row["reason"],
+        state=_STATES[row["state"]],
+        reason=intern(row["reason"]),
         detail=row["detail"],
         attempts=row["attempts"],
         next_try_at=moment(row["next_try_at"]),

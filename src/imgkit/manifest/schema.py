@@ -294,7 +294,13 @@ CREATE TRIGGER item_goes BEFORE DELETE ON item BEGIN {_counted(-1, "old")} END;
 {_counted_again("in_force")}
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5)
+# all by which the candidate that brought a picture is chosen: choosing it for a million looks at no row
+_VERSION_6: Final = """
+DROP INDEX candidate_by_image;
+CREATE INDEX candidate_by_image ON candidate (image_id, label, state, round, rank, provider);
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
 """``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -213,18 +213,19 @@ class Manifest:
         )
         return [rows.candidate_from(row) for row in found]
 
-    def each_candidate(self, *, label: str | None = None) -> Iterator[Candidate]:
-        """Yield candidates by id, a few thousand in memory at a time; for those who look at each of very many once."""
+    def each_candidate(self, *, label: str | None = None, among: Set[int] | None = None) -> Iterator[Candidate]:
+        """Yield candidates by id, a few thousand in memory at a time; for those who look at each of very many once.
+
+        Optionally of one label, and only those with an id in ``among``.
+        """
         where, values = ("label=? AND", (label,)) if label is not None else ("", ())
         last = -1
-        while True:
-            found = self._db.read(
-                f"SELECT * FROM candidate WHERE {where} id>? ORDER BY id LIMIT {ROWS_AT_A_TIME}", (*values, last)
-            )
-            if not found:
-                return
+        while found := self._db.read(
+            f"SELECT * FROM candidate WHERE {where} id>? ORDER BY id LIMIT {ROWS_AT_A_TIME}", (*values, last)
+        ):
             for row in found:
-                yield rows.candidate_from(row)
+                if among is None or row["id"] in among:
+                    yield rows.candidate_from(row)
             last = found[-1]["id"]
 
     def last_round(self, label: str) -> int:

@@ -9,12 +9,15 @@ from imgkit.curate.grouping import groups_of
 from imgkit.curate.pictures import Picture
 from imgkit.errors import UsageError
 from imgkit.manifest import Finding, Judgement, Manifest
-from imgkit.manifest.overview import Detail, details, findings_about_others, lines
+from imgkit.manifest.overview import Detail, Line, details, findings_about_others, lines
 from imgkit.reasons import REASONS
 
 Key = tuple[str, str]
 InSet = Callable[[Judgement], bool]
-"""Whether a picture that nobody decided about is in the curated set, by the machine's verdict and the policy."""
+"""Whether a picture that nobody decided about is in the curated set, by the machine's verdict and the policy.
+
+Only of suspects it may ask for more than verdict and reason.
+"""
 
 UNJUDGED: Final = Judgement(label="", image_id="", verdict="keep")
 COLUMNS: Final = ("label", "provider", "width", "height", "bytes", "check", "reason", "score", "suggested")
@@ -91,23 +94,29 @@ class Listing:
         checks, reasons, providers = _Numbers(), _Numbers(), _Numbers()
         columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
         verdicts: list[str] = []
+        settled: dict[tuple[str, str], bool] = {}  # verdicts other than suspect, of which there are few
         for line in lines(self._manifest):
-            judged = line.judgement or UNJUDGED
-            if judged.verdict == "suspect":
-                self.suspects[len(self.row)] = judged.score
+            said = (line.verdict, line.reason)
+            if line.verdict == "suspect":
+                self.suspects[len(self.row)] = line.score
+                inside = in_set(_judgement(line))
+            elif said in settled:
+                inside = settled[said]
+            else:
+                inside = settled[said] = in_set(_judgement(line))
             self.row[labels[line.label], line.image_id] = len(self.row)
-            self.in_set.append(in_set(judged))
-            verdicts.append(judged.verdict[0] if line.judgement else "-")
+            self.in_set.append(inside)
+            verdicts.append(line.verdict[:1] or "-")
             values = (
                 numbers[line.label],
                 providers[line.provider],
                 line.width,
                 line.height,
                 line.bytes,
-                checks[judged.check],
-                reasons[judged.reason],
-                round(judged.score, 4),
-                numbers.get(judged.suggested, -1),
+                checks[line.check],
+                reasons[line.reason],
+                round(line.score, 4),
+                numbers.get(line.suggested, -1),
             )
             for column, value in zip(columns.values(), values, strict=True):
                 column.append(value)
@@ -137,6 +146,19 @@ class Listing:
         place_of = {row: place for place, row in enumerate(places)}
         groups = groups_of(len(places), [(place_of[one], place_of[other]) for one, other in linked])
         return {places[place]: number for number, members in enumerate(groups) for place in members}
+
+
+def _judgement(line: Line) -> Judgement:
+    """Return the verdict of a line; what is not judged yet is kept."""
+    return Judgement(
+        label=line.label,
+        image_id=line.image_id,
+        verdict=line.verdict or "keep",
+        reason=line.reason,
+        check=line.check,
+        score=line.score,
+        suggested=line.suggested,
+    )
 
 
 def _named_copies(finding: Finding) -> list[Key]:
