@@ -32,6 +32,20 @@ def test_the_nearest_by_centred_cosine_come_first_and_no_row_is_its_own_neighbou
     assert (found.cosines[:, 0] >= found.cosines[:, 1]).all()
 
 
+@pytest.mark.parametrize("exact_up_to", [5000, 1000])
+def test_only_the_rows_asked_about_are_looked_at_and_places_among_them_come_back(exact_up_to):
+    features = clustered(2000)
+    among = np.delete(np.arange(len(features)), np.arange(0, len(features), 7))
+    wider = np.full((len(features), 60), np.nan, np.float32)  # the features are a part of it, as they are in curate
+    wider[among, :48] = features[among]
+
+    found = nearest(wider[:, :48], 8, among=among, exact_up_to=exact_up_to)
+
+    expected = nearest(features[among], 8, exact_up_to=exact_up_to)
+    assert (found.indices == expected.indices).mean() > 0.999
+    assert found.cosines == pytest.approx(expected.cosines, abs=1e-5)
+
+
 def test_few_rows_have_no_more_neighbours_than_there_are():
     assert nearest(np.eye(3, dtype=np.float32), 8).indices.shape == (3, 2)
     assert nearest(np.ones((1, 4), np.float32), 8).indices.shape == (1, 0)

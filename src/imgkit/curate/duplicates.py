@@ -27,6 +27,7 @@ COSINE_FROM: Final = 0.6  # of centred features; copies by 13 transforms reach i
 TURN_FROM: Final = 0.7  # cosine from which angles are tried too
 NEIGHBOURS: Final = 8  # of each picture that are compared pixel by pixel
 ANGLED_HASHES_UP_TO: Final = 200_000  # pictures; above it mirrored and turned copies are found by features only
+FINITE_AT_ONCE: Final = 4_000  # rows of features
 VERSION: Final = 1  # of the alignment; another version is measured afresh
 
 Floats = npt.NDArray[np.float32]
@@ -195,8 +196,9 @@ def _candidates(
         candidate = found.setdefault((one, two), _Candidate())
         candidate.bits = min(int(bits), candidate.bits if candidate.bits is not None else near_bits)
     if features is not None:
-        seen = hashed[np.isfinite(features[hashed]).all(axis=1)]
-        for first, second, cosine in near_features(features[seen]):
+        parts = np.array_split(hashed, 1 + len(hashed) // FINITE_AT_ONCE)
+        seen = np.concatenate([part[np.isfinite(features[part]).all(axis=1)] for part in parts])
+        for first, second, cosine in near_features(features, seen):
             key = (int(seen[first]), int(seen[second]))
             found.setdefault(key, _Candidate()).cosine = cosine
     return found
@@ -218,15 +220,18 @@ def _near_hashes(orientations: npt.NDArray[np.uint64], radius: int) -> Pairs:
     )
 
 
-def near_features(features: Floats) -> list[tuple[int, int, float]]:
-    """Return pairs (i < j) among each other's nearest neighbours with the cosine of their centred features."""
-    if len(features) < 2:
+def near_features(features: Floats, among: npt.NDArray[np.int64]) -> list[tuple[int, int, float]]:
+    """Return pairs (i < j) among each other's nearest neighbours with the cosine of their centred features.
+
+    Only the rows ``among`` are looked at, and i and j are places in it.
+    """
+    if len(among) < 2:
         return []
-    near = nearest(features, NEIGHBOURS)
+    near = nearest(features, NEIGHBOURS, among=among)
     rows, columns = np.nonzero(near.cosines >= COSINE_FROM)
     others = near.indices[rows, columns]
     first, second = np.minimum(rows, others), np.maximum(rows, others)
-    _, kept = np.unique(first * len(features) + second, return_index=True)
+    _, kept = np.unique(first * len(among) + second, return_index=True)
     cosines = near.cosines[rows, columns][kept]
     return list(zip(first[kept].tolist(), second[kept].tolist(), cosines.tolist(), strict=True))
 

@@ -35,34 +35,47 @@ class Neighbours:
     cosines: Floats
 
 
-def nearest(features: Floats, count: int, *, exact_up_to: int = EXACT_UP_TO) -> Neighbours:
+def nearest(
+    features: Floats, count: int, *, among: Indices | None = None, exact_up_to: int = EXACT_UP_TO
+) -> Neighbours:
     """Return the ``count`` nearest other rows of each row, by the cosine of the centred features.
 
     Up to ``exact_up_to`` rows all pairs are looked at. Above, neighbours are looked for in the cells around a row only,
     a sixth of all; ``benchmarks/scale.py`` prints which share of them is found, in which time and memory.
 
     Args:
-        features: (N, D), finite.
+        features: (N, D), finite; they are not copied.
+        among: the rows of ``features`` to look at, None for all; what comes back counts places in it.
         count: neighbours of each row; at most N - 1 are found.
         exact_up_to: rows.
 
     Source: inverted files after Sivic & Zisserman 2003, "Video Google"; here all that look through a cell do so at
     once, as one product of matrices.
     """
-    rows = _Rows(features)
-    count = min(count, len(features) - 1)
+    rows = _Rows(features, None if among is None or len(among) == len(features) else among)
+    count = min(count, len(rows) - 1)
     if count < 1:
-        return Neighbours(np.zeros((len(features), 0), np.int64), np.zeros((len(features), 0), np.float32))
-    return _exact(rows, count) if len(features) <= exact_up_to else _by_cells(rows, count)
+        return Neighbours(np.zeros((len(rows), 0), np.int64), np.zeros((len(rows), 0), np.float32))
+    return _exact(rows, count) if len(rows) <= exact_up_to else _by_cells(rows, count)
 
 
 class _Rows:
-    """Centred rows of length 1, made when asked for: a copy of all would double the memory."""
+    """Centred rows of length 1, made when asked for: a copy of all would double the memory.
 
-    def __init__(self, features: Floats) -> None:
-        self._features = torch.from_numpy(np.ascontiguousarray(features, np.float32))
-        self._mean = self._features.mean(dim=0)
-        self._lengths = torch.cat([(self._features[block] - self._mean).norm(dim=1) for block in self.blocks()])
+    What is kept is filled in place here and below: small results between large passing ones keep the memory of these
+    from being used again.
+    """
+
+    def __init__(self, features: Floats, among: Indices | None) -> None:
+        self._features = torch.from_numpy(features)
+        self._among = None if among is None else torch.from_numpy(np.ascontiguousarray(among, np.int64))
+        total = torch.zeros(self.width, dtype=torch.float64)
+        for block in self.blocks():
+            total += self._raw(block).sum(dim=0, dtype=torch.float64)
+        self._mean = (total / max(1, len(self))).float()
+        self._lengths = torch.empty(len(self))
+        for block in self.blocks():
+            self._lengths[block] = (self._raw(block) - self._mean).norm(dim=1)
 
     @property
     def width(self) -> int:
@@ -70,22 +83,27 @@ class _Rows:
         return self._features.shape[1]
 
     def __len__(self) -> int:
-        return len(self._features)
+        return len(self._features) if self._among is None else len(self._among)
 
     def of(self, chosen: slice | Tensor) -> Tensor:
         """Return (n, D) rows."""
-        return (self._features[chosen] - self._mean).div_(self._lengths[chosen, None].clamp(min=SHORTEST))
+        return (self._raw(chosen) - self._mean).div_(self._lengths[chosen, None].clamp(min=SHORTEST))
 
     def cosines(self, chosen: slice, others: Tensor) -> Tensor:
         """Return (n, k) cosines of the chosen n rows with (n, k) others each."""
         rows = self.of(chosen)
-        gathered = self._features.index_select(0, others.flatten()).view(*others.shape, self.width)
+        gathered = self._raw(others.flatten()).view(*others.shape, self.width)
         products = torch.bmm(gathered, rows[:, :, None])[:, :, 0] - (rows @ self._mean)[:, None]
         return products / self._lengths[others].clamp(min=SHORTEST)
 
     def blocks(self, size: int = BLOCK) -> list[slice]:
         """Return the slices of all rows."""
         return [slice(start, min(len(self), start + size)) for start in range(0, len(self), size)]
+
+    def _raw(self, chosen: slice | Tensor) -> Tensor:
+        if self._among is not None:
+            chosen = self._among[chosen]
+        return self._features[chosen] if isinstance(chosen, slice) else self._features.index_select(0, chosen)
 
 
 def _exact(rows: _Rows, count: int) -> Neighbours:
@@ -112,11 +130,10 @@ def _by_cells(rows: _Rows, count: int) -> Neighbours:
 
 def _likely(reduced: Tensor, count: int) -> Tensor:
     """Return (N, count) rows that are likely near each row, the best of the cells around it; -1 for none."""
-    blocks = reduced.split(BLOCK)
     centres = _centres(reduced[:: max(1, len(reduced) // SAMPLE)])
-    around = torch.cat(
-        [_affinity(block, centres).topk(LOOKED_THROUGH, dim=1).indices for block in blocks]
-    )  # nearest first
+    around = torch.empty(len(reduced), LOOKED_THROUGH, dtype=torch.int16)  # cells, nearest first
+    for block, cells in zip(reduced.split(BLOCK), around.split(BLOCK), strict=True):
+        cells.copy_(_affinity(block, centres).topk(LOOKED_THROUGH, dim=1).indices)
     best = torch.full((len(reduced), count), -torch.inf)
     likely = torch.full((len(reduced), count), -1)
     visits = around.flatten().argsort(stable=True)  # all that look through cell 0, then all through cell 1, ...
@@ -131,7 +148,7 @@ def _likely(reduced: Tensor, count: int) -> Tensor:
             chosen = among.topk(count, dim=1)
             best[asking] = chosen.values
             likely[asking] = torch.cat([likely[asking], members[top.indices]], dim=1).gather(1, chosen.indices)
-    return likely.masked_fill(torch.isinf(best), -1)
+    return likely.masked_fill_(torch.isinf(best), -1)
 
 
 def _reduced(rows: _Rows) -> Tensor:
@@ -141,7 +158,10 @@ def _reduced(rows: _Rows) -> Tensor:
         sample = rows.of(block)
         products += sample.T @ sample
     directions = torch.linalg.eigh(products).eigenvectors[:, -REDUCED:]
-    return torch.cat([rows.of(block) @ directions for block in rows.blocks()])
+    reduced = torch.empty(len(rows), directions.shape[1])
+    for block in rows.blocks():
+        torch.matmul(rows.of(block), directions, out=reduced[block])
+    return reduced
 
 
 def _centres(sample: Tensor) -> Tensor:

@@ -87,13 +87,11 @@ def embed_readable(
     contents = list(keys) if keys is not None else _hash_files(paths, unreadable)
     store = _store(cache, backbone, view) if cache else None
     plain_store = _plain_store(cache, backbone, view) if cache else None
-    known = store.read(contents) if store else {}
+    missing = store.read_into(features, contents) if store else range(len(paths))
     places: dict[str, list[int]] = {}  # of each content that has to be computed: copies are computed once
-    for index, content in enumerate(contents):
-        if content in known:
-            features[index] = known[content]
-        elif index not in unreadable:
-            places.setdefault(content, []).append(index)
+    for index in missing:
+        if index not in unreadable:
+            places.setdefault(contents[index], []).append(index)
     progress.start(title, len(places))
     unsaved: list[str] = []
     computing = (

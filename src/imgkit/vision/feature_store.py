@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 _ENTRY: Final = np.dtype([("content", "S32"), ("checksum", "<u4"), ("magic", "<u4")])
 _MAGIC: Final = 0x694B6631  # tells an entry from zeros that a power cut can leave behind
+_MAPPED: Final = 4096  # rows of a file in memory at a time
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,15 +39,22 @@ class FeatureStore:
         self.dimension = dimension
         self._name = f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
-    def read(self, contents: Sequence[str]) -> dict[str, Floats]:
-        """Return the vectors that are there, by content hash (64 hex digits)."""
-        wanted = {bytes.fromhex(content).rstrip(b"\x00"): content for content in contents}
-        found: dict[str, Floats] = {}
+    def read_into(self, features: Floats, contents: Sequence[str]) -> list[int]:
+        """Put the vectors that are there into ``features``, and return the sorted rows of those that are not.
+
+        Row by row and not as a copy of all, which would not fit where ``features`` just does.
+
+        Args:
+            features: (N, D), written to.
+            contents: of each row, the content hash of its picture (64 hex digits).
+        """
+        missing: dict[bytes, list[int]] = {}
+        for row, content in enumerate(contents):
+            missing.setdefault(bytes.fromhex(content).rstrip(b"\x00"), []).append(row)
         for index_file in sorted(self.folder.glob("*.index")):
-            if len(found) == len(wanted):
-                break
-            found |= self._read_pair(index_file, {raw: name for raw, name in wanted.items() if name not in found})
-        return found
+            if missing:
+                self._read_pair(index_file, missing, features)
+        return sorted(row for rows in missing.values() for row in rows)
 
     def count(self, contents: Sequence[str]) -> int:
         """Return how many of the contents have an entry, without looking at the vectors."""
@@ -76,22 +84,21 @@ class FeatureStore:
             with (self.folder / f"{self._name}.{suffix}").open("ab") as file:
                 file.write(data)
 
-    def _read_pair(self, index_file: Path, wanted: dict[bytes, str]) -> dict[str, Floats]:
+    def _read_pair(self, index_file: Path, missing: dict[bytes, list[int]], features: Floats) -> None:
+        """Read the missing vectors of one pair of files, and strike them off."""
         try:
             entries = np.frombuffer(_whole(index_file.read_bytes(), _ENTRY.itemsize), _ENTRY)
             rows_file = index_file.with_suffix(".rows")
             count = min(len(entries), rows_file.stat().st_size // (4 * self.dimension))
-            if not count:
-                return {}
-            rows = np.memmap(rows_file, "<f4", "r", shape=(count, self.dimension))
+            for start in range(0, count, _MAPPED):
+                part = entries[start : min(count, start + _MAPPED)]
+                shape, offset = (len(part), self.dimension), 4 * self.dimension * start
+                rows = np.memmap(rows_file, "<f4", "r", offset=offset, shape=shape)
+                for place, (content, checksum, magic) in enumerate(part.tolist()):
+                    if content in missing and magic == _MAGIC and zlib.crc32(rows[place]) == checksum:
+                        features[missing.pop(content)] = rows[place]
         except (OSError, ValueError):  # deleted meanwhile, or not readable: a cache may be missing
-            return {}
-        found: dict[str, Floats] = {}
-        for place, (content, checksum, magic) in enumerate(entries[:count].tolist()):
-            name = wanted.get(content)
-            if name is not None and magic == _MAGIC and zlib.crc32(rows[place]) == checksum:
-                found[name] = np.array(rows[place])
-        return found
+            return
 
 
 def _whole(data: bytes, size: int) -> bytes:
