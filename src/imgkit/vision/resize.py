@@ -5,7 +5,7 @@ from typing import Final
 
 from PIL import Image
 
-from imgkit.vision import lanczos
+from imgkit.vision.resample import resample
 
 JPEG_QUALITY: Final = 92
 
@@ -26,7 +26,7 @@ def shrink(image: Image.Image, longest: int) -> Image.Image:
     size = fit_within(image.width, image.height, longest)
     if size == image.size:
         return image
-    small = lanczos.resample(image, size)
+    small = resample(image, size, "lanczos")
     small.info = {}  # says things about the file that it came from
     return small
 
