@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from imgkit.manifest import Finding, Image, Item, Judgement, Proposal, Query, SearchState
+from imgkit.manifest.opened import ROWS_AT_A_TIME
 from imgkit.manifest.overview import details, findings_about_others, lines, origins
-from imgkit.manifest.store import ROWS_AT_A_TIME
 
 
 def image(number: int) -> Image:

@@ -20,7 +20,8 @@ from imgkit.manifest.nouns import (
     Verdict,
 )
 from imgkit.manifest.review_log import ReviewLog
-from imgkit.manifest.store import Manifest, final_state
+from imgkit.manifest.store import Manifest
+from imgkit.manifest.verdicts import final_state
 
 __all__ = [
     "Audit",

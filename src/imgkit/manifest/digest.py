@@ -4,7 +4,8 @@ import hashlib
 import json
 from typing import Final
 
-from imgkit.manifest.store import ROWS_AT_A_TIME, Manifest
+from imgkit.manifest.opened import ROWS_AT_A_TIME
+from imgkit.manifest.store import Manifest
 
 _TABLES: Final[dict[str, str]] = {
     "candidate": "label, (SELECT text FROM query WHERE query.id = query_id), "

@@ -11,7 +11,8 @@ from pathlib import Path
 from imgkit.errors import UsageError
 from imgkit.files import write_text
 from imgkit.manifest.nouns import Decision
-from imgkit.manifest.store import Manifest, final_state
+from imgkit.manifest.store import Manifest
+from imgkit.manifest.verdicts import final_state
 
 COLUMNS = (
     "label",

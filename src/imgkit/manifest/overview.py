@@ -7,7 +7,8 @@ from typing import Final, Literal, NamedTuple
 
 from imgkit.manifest import rows
 from imgkit.manifest.nouns import Candidate, Finding, Image, Item, Judgement, Verdict
-from imgkit.manifest.store import ROWS_AT_A_TIME, Manifest
+from imgkit.manifest.opened import ROWS_AT_A_TIME
+from imgkit.manifest.store import Manifest
 
 Key = tuple[str, str]
 """Label and image id."""
