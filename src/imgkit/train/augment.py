@@ -8,8 +8,9 @@ import math
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from imgkit.train.warp import GREY, Colours, warp
 
 SHAPE_RANGE = (3 / 4, 4 / 3)  # width by height of a crop, as in Szegedy et al. 2015
 ROTATE_DEGREES = 30.0
@@ -17,10 +18,8 @@ SHEAR = 0.3
 COLOUR_STRENGTH = 0.6  # brightness, contrast and saturation are scaled by 0.4 to 1.6
 ERASE_SHARE = 0.1  # of the pictures get a grey box
 ERASE_AREA = (0.02, 0.2)
-GREY = (0.299, 0.587, 0.114)  # luma of ITU-R BT.601
 COLOUR_OPS = ("brightness", "contrast", "saturation")
 GEOMETRY_OPS = ("identity", "rotate", "shear x", "shear y")
-AT_ONCE_ON_CPU = 8  # pictures; more leave the caches, and their memory is fetched from the system anew each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +56,31 @@ class Dice:
 def augment(pixels: Tensor, sizes: Tensor, augmentation: Augmentation, dice: Dice) -> Tensor:
     """Return a varied batch.
 
-    One of eight things happens to each picture besides crop and flip, with random strength: nothing, a rotation, a
+    One of seven things happens to each picture besides crop and flip, with random strength: nothing, a rotation, a
     shear, or a change of brightness, contrast or saturation.
 
     Args:
         pixels: (B, 3, P, P) uint8, each picture squashed to a square.
         sizes: (B, 2) float, true width and height.
         augmentation: what may vary.
-        dice: the same state gives the same pictures on every device, however the batch is cut into parts.
+        dice: the same state gives the same pictures, however the batch is cut into parts, and on another device the
+            same to within half a pixel.
 
     Returns:
         (B, 3, size, size) float32, 0 to 1, not yet normalised.
 
     Source: one operation of random strength per picture after Müller & Hutter 2021, "TrivialAugment".
     """
-    count = len(pixels)
     operations = (*GEOMETRY_OPS, *(COLOUR_OPS[:2] if augmentation.keep_color else COLOUR_OPS))
     chosen = dice.choice(len(operations))
     strength = dice.uniform(-1, 1)
     picked = {name: (chosen == number) * strength for number, name in enumerate(operations)}
-    maps = crop_maps(sizes.cpu(), augmentation, picked, dice).to(pixels.device)
-    grid = F.affine_grid(maps, [count, 3, augmentation.size, augmentation.size], align_corners=False)
-    step = AT_ONCE_ON_CPU if pixels.device.type == "cpu" else max(1, count)
-    parts = [_sample(*part) for part in zip(pixels.split(step), grid.split(step), strict=True)]
-    images = _colour(torch.cat(parts), picked)
-    return _erase(images, dice)
-
-
-def _sample(pixels: Tensor, grid: Tensor) -> Tensor:
-    """Return (B, 3, S, S), 0 to 1: the bytes of (B, 3, P, P) at the places of the grid."""
-    planes = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-    return F.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False).div_(255)
+    maps = crop_maps(sizes.cpu(), augmentation, picked, dice)
+    return _erase(warp(pixels, maps, colours_of(picked), size=augmentation.size), dice)
 
 
 def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tensor], dice: Dice) -> Tensor:
-    """Return (B, 2, 3) maps from the output square to the squashed square, both -1 to 1, for ``F.affine_grid``."""
+    """Return (B, 2, 3) maps from the output square to the squashed square, as for ``F.affine_grid``, both -1 to 1."""
     count = len(sizes)
     width, height = sizes[:, 0], sizes[:, 1]
     area = dice.uniform(augmentation.crop_area, 1.0) * width * height
@@ -115,30 +104,17 @@ def crop_maps(sizes: Tensor, augmentation: Augmentation, picked: dict[str, Tenso
     return torch.cat([linear, torch.stack([centre_x, centre_y], dim=1)[:, :, None]], dim=2)
 
 
-def _colour(images: Tensor, picked: dict[str, Tensor]) -> Tensor:
-    """Apply brightness, contrast and saturation as one 3 x 4 matrix for each picture that gets one of them."""
-    device = images.device
-    strengths = torch.stack([picked[name] for name in COLOUR_OPS if name in picked])
-    places = strengths.any(dim=0).nonzero().flatten()
-    if not len(places):
-        return images
-    factor = {
-        name: (1 + COLOUR_STRENGTH * picked[name][places]).to(device)
-        if name in picked
-        else torch.ones(len(places), device=device)
-        for name in COLOUR_OPS
-    }
-    places = places.to(device)
-    chosen = images[places]
-    grey = torch.tensor(GREY, device=device)
-    to_grey = grey.expand(3, 3)
-    saturation = factor["saturation"].view(-1, 1, 1)
-    matrix = saturation * torch.eye(3, device=device) + (1 - saturation) * to_grey
-    matrix = matrix * (factor["brightness"] * factor["contrast"]).view(-1, 1, 1)
-    mean = chosen.mean(dim=(2, 3)) @ grey
-    offset = (1 - factor["contrast"]) * mean
-    images[places] = (torch.einsum("bij,bjhw->bihw", matrix, chosen) + offset.view(-1, 1, 1, 1)).clamp_(0, 1)
-    return images
+def colours_of(picked: dict[str, Tensor]) -> Colours:
+    """Return brightness, contrast and saturation as one matrix for each picture."""
+    factor = {name: 1 + COLOUR_STRENGTH * strength for name, strength in picked.items() if name in COLOUR_OPS}
+    ones = torch.ones_like(factor["contrast"])
+    saturation, scale = factor.get("saturation", ones), factor["brightness"] * factor["contrast"]
+    mixed = saturation[:, None, None] * torch.eye(3) + (1 - saturation)[:, None, None] * torch.tensor(GREY).expand(3, 3)
+    return Colours(
+        matrices=mixed * scale[:, None, None],
+        contrast=factor["contrast"],
+        changed=torch.stack([each != 1 for each in factor.values()]).any(dim=0),
+    )
 
 
 def _erase(images: Tensor, dice: Dice) -> Tensor:
@@ -152,7 +128,9 @@ def _erase(images: Tensor, dice: Dice) -> Tensor:
     centre_x, centre_y = dice.uniform()[places], dice.uniform()[places]
     across = ((torch.arange(width) + 0.5) / width - centre_x[:, None]).abs() < half_x[:, None]
     down = ((torch.arange(height) + 0.5) / height - centre_y[:, None]).abs() < half_y[:, None]
-    box = (down[:, None, :, None] & across[:, None, None, :]).to(images.device)
-    places = places.to(images.device)
-    images[places] = images[places].masked_fill(box, 0.5)
+    for place, columns, rows in zip(places.tolist(), across, down, strict=True):
+        inside = [edge.nonzero().flatten().tolist() for edge in (rows, columns)]
+        if all(inside):
+            (top, *_, bottom), (left, *_, right) = ([*each, each[-1]] for each in inside)
+            images[place, :, top : bottom + 1, left : right + 1] = 0.5
     return images
