@@ -36,14 +36,14 @@ def features_of(targets, *, signal):
     return (random.normal(0, 1, (len(targets), 24)) + signal * np.eye(24)[targets]).astype(np.float32)
 
 
-def try_features(picture, *, signal=3.0, shuffled=False, leaky=False):
+def try_features(picture, *, signal=3.0, shuffled=False, leaky=False, alike=0.0):
     targets = np.arange(150) % 3
-    features = features_of(targets, signal=signal)
+    features = features_of(targets, signal=signal) + np.float32(alike)
     if shuffled:
         targets = np.random.default_rng(1).permutation(targets)
     pictures = [picture(LABELS[target], f"g{number}") for number, target in enumerate(targets)]
     noise = features_of(targets, signal=3.0 if leaky else 0.0)
-    return check_features(features, noise, pictures, LABELS)
+    return check_features(features, lambda draw: noise, pictures, LABELS)
 
 
 def test_a_sound_set_and_a_sound_network_pass(picture):
@@ -75,12 +75,28 @@ def test_a_wrong_loss_is_found(loss):
     assert failed(try_network(network(), loss=loss)) != []
 
 
-def test_shuffled_labels_are_found(picture):
-    assert failed(try_features(picture, shuffled=True)) == ["the pictures tell their labels"]
+def test_shuffled_labels_are_found_and_called_so(picture):
+    trials = try_features(picture, shuffled=True)
+
+    assert failed(trials) == ["the pictures tell their labels"]
+    assert "shuffled" in trials[0].causes
 
 
-def test_pictures_of_nothing_are_found(picture):
-    assert failed(try_features(picture, signal=0.0)) == ["the pictures tell their labels"]
+def test_pictures_of_nothing_are_found_and_called_so(picture):
+    trials = try_features(picture, signal=0.0, alike=10.0)
+
+    assert failed(trials) == ["the pictures tell their labels"]
+    assert trials[0].causes == "pictures without content: noise, or all nearly the same"
+
+
+def test_noise_that_tells_labels_by_luck_is_not_reported(picture):
+    targets = np.arange(150) % 3
+    pictures = [picture(LABELS[target], f"g{number}") for number, target in enumerate(targets)]
+    lucky_once = [features_of(targets, signal=3.0), features_of(targets, signal=0.0)]
+
+    trials = check_features(features_of(targets, signal=3.0), lambda draw: lucky_once[draw], pictures, LABELS)
+
+    assert failed(trials) == []
 
 
 def test_an_answer_that_does_not_come_from_the_picture_is_found(picture):
