@@ -1,15 +1,14 @@
 """``imgkit train``: from a folder of labelled pictures to a model and a report."""
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
 
-from imgkit.cli import console
+from imgkit.cli import console, train_beside
 from imgkit.cli.scores import show_report
-from imgkit.errors import BelowTargetError, ResourceError, UsageError
+from imgkit.errors import UsageError
 from imgkit.train.config import MONITORS, AskedPrecision, TrainConfig
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
@@ -198,22 +197,15 @@ def train(
         "track": track,
     }
     where = runs or Path(_shown("runs"))
-    with console.command("train", debug=debug, again=_how_to_go_on(where, resumed=resume)) as progress:
-        if _helps(alone=check or preview is not None):
+    with console.command("train", debug=debug, again=train_beside.how_to_go_on(where, resumed=resume)) as progress:
+        if train_beside.helps(alone=check or preview is not None):
             return
         config = merged(settings, asked)
         if check:
-            _check(config, progress, as_json=as_json)
+            train_beside.check(config, progress, as_json=as_json)
             return
         if preview is not None:
-            from imgkit.train.preview import write_preview
-
-            shown = write_preview(config, preview, progress=progress)
-            progress.stop()
-            if as_json:
-                console.print_json({"preview": str(preview), "pictures": shown})
-            else:
-                console.out.print(f"{shown} pictures, each as it is and as training varies it: {preview}", markup=False)
+            train_beside.preview(config, preview, progress, as_json=as_json)
             return
         from imgkit.train import run
 
@@ -245,60 +237,3 @@ def _sizes(text: str) -> tuple[int, ...]:
         return tuple(int(size) for size in text.split(","))
     except ValueError as error:
         raise UsageError(f"--progressive {text} is no list. Nothing was changed. Write it as 160,192,224.") from error
-
-
-def _how_to_go_on(runs: Path, *, resumed: bool) -> Callable[[], str]:
-    """Return what to say after an interruption: ``--resume`` where a run was begun meanwhile."""
-    before = set() if resumed else set(runs.glob("*/config.json"))
-
-    def say() -> str:
-        begun = [path.parent for path in set(runs.glob("*/config.json")) - before]
-        begun = [run for run in begun if not (run / "report.json").exists()]
-        if not begun:
-            return "Run the same command again to go on."
-        newest = max(begun, key=lambda run: (run / "config.json").stat().st_mtime)
-        return f"Go on with: imgkit train --resume --runs {runs} --name {newest.name}"
-
-    return say
-
-
-def _helps(*, alone: bool) -> bool:
-    """Do what a process does that ``torchrun`` started to help another one; return whether this is one.
-
-    ``alone``: what was asked for is not shared, so there is nothing to help with.
-    """
-    from imgkit.train import team
-
-    if not team.helps():
-        return False
-    if not alone:
-        from imgkit.train.helping import help_train
-
-        try:
-            help_train()
-        except team.LostError as error:
-            if not team.speaks():
-                raise typer.Exit(ResourceError.exit_code) from error
-            raise ResourceError(
-                "another process of this training ended. What was finished is saved, at most a minute of "
-                "fine-tuning is lost. Run the same command again with --resume.",
-                code="train.lost",
-            ) from error
-    return True
-
-
-def _check(config: TrainConfig, progress: console.ConsoleProgress, *, as_json: bool) -> None:
-    from imgkit.train.check import check
-
-    trials = check(config, progress=progress)
-    progress.stop()
-    failed = [trial for trial in trials if not trial.passed]
-    if as_json:
-        console.print_json({"passed": not failed, "trials": [dataclasses.asdict(trial) for trial in trials]})
-    else:
-        rows = [["ok" if trial.passed else "FAILED", trial.name, trial.found, trial.expected] for trial in trials]
-        console.table("Tried", ["", "what", "found", "expected"], rows)
-        for trial in failed:
-            console.out.print(f"{trial.name}: likely {trial.causes}.", markup=False)
-    if failed:
-        raise BelowTargetError(f"{len(failed)} of {len(trials)} trials failed. Nothing was trained.")
