@@ -51,17 +51,22 @@ def warp(pixels: Tensor, maps: Tensor, colours: Colours, *, size: int) -> Tensor
         colours: on the CPU.
         size: side of what comes out, in pixels.
     """
-    on_cpu, count = pixels.device.type == "cpu", len(pixels)
-    images = torch.empty(count, 3, size, size, device=pixels.device)
-    boxes = _boxes(maps, pixels.shape[-1]) if on_cpu else [None] * count
+    on_cpu = pixels.device.type == "cpu"
+    images = _stretched_or_sampled(pixels, maps, size) if on_cpu else _sampled(pixels, maps, size)
+    for part in _parts(colours.changed.tolist(), AT_ONCE_ON_CPU if on_cpu else len(pixels)):
+        images[part] = _recoloured(images[part], colours.of(part))
+    return images
+
+
+def _stretched_or_sampled(pixels: Tensor, maps: Tensor, size: int) -> Tensor:
+    """Return what ``_sampled`` does, each picture by the faster way that its map allows."""
+    images = torch.empty(len(pixels), 3, size, size)
+    boxes = _boxes(maps, pixels.shape[-1])
     for place, box in enumerate(boxes):
         if box is not None:
             _stretch(pixels[place : place + 1], box, images[place : place + 1])
-    step = AT_ONCE_ON_CPU if on_cpu else max(1, count)
-    for part in _parts([box is None for box in boxes], step):
+    for part in _parts([box is None for box in boxes], AT_ONCE_ON_CPU):
         images[part] = _sampled(pixels[part], maps[part], size)
-    for part in _parts(colours.changed.tolist(), step):
-        images[part] = _recoloured(images[part], colours.of(part))
     return images
 
 
