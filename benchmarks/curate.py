@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import numpy as np
-from planting import PHOTOS, TRANSFORMS, Table, embedded, monkeys, picture, strangers
+from planting import PHOTOS, SAME_PHOTOGRAPH, TRANSFORMS, Table, embedded, monkeys, picture, strangers
 from sklearn.metrics import roc_auc_score
 
 from imgkit.curate import hamming
@@ -80,6 +80,7 @@ def copies(arguments: argparse.Namespace) -> None:
             pictures.append(picture(target, file.parent.name))
             source.append(index)
             kind.append(name)
+    shown = photographs(files, source)
     features = embedded(pictures, arguments.cache)
     prints = fingerprints(pictures, cache=arguments.cache, progress=Silent())
     for name, given in (("by hashes alone", None), ("with features", features)):
@@ -87,8 +88,8 @@ def copies(arguments: argparse.Namespace) -> None:
         began = time.process_time()
         found = find_copies(pictures, prints, given, near_bits=10, cache=cache, progress=Silent())
         spent = time.process_time() - began
-        pairs = {(one.first, one.second) for one in found.pairs if one.alignment.agreement >= COPY_FROM}
-        right = sum(source[one] == source[two] for one, two in pairs)
+        pairs = {(one.first, one.second) for one in found.pairs if one.is_copy}
+        right = sum(shown[one] == shown[two] for one, two in pairs)
         tell(f"copies {name}", "precision of pairs", f"{right / len(pairs):.4f} ({len(pairs) - right} of {len(pairs)})")
         together = {one: number for number, group in enumerate(found.near) for one in group}
         reached = defaultdict(list)
@@ -102,16 +103,25 @@ def copies(arguments: argparse.Namespace) -> None:
         tell(f"copies {name}", "recall each", ", ".join(f"{each} {value:.2f}" for each, value in recall.items()))
         originals = [sorted({source[one] for one in group if kind[one] == ""}) for group in found.near]
         mixed = [[files[one] for one in members] for members in originals if len(members) > 1]
-        wrong = sum(len(members) - 1 for members in mixed)
-        tell(f"copies {name}", "photographs set aside as copies of another one", f"{wrong} of {len(files)}")
-        for members in mixed:
+        wrong = [members for members in mixed if frozenset(one.name for one in members) not in SAME_PHOTOGRAPH]
+        apart = sum(len(members) - 1 for members in wrong)
+        tell(f"copies {name}", "other photographs set aside as copies", f"{apart} of {len(files)}")
+        tell(f"copies {name}", "unlisted copies found", f"{len(mixed) - len(wrong)} of {len(SAME_PHOTOGRAPH)}")
+        for members in wrong:
             print("  " + " = ".join(f"{one.parent.name}/{one.name}" for one in members))
-        left_out(found, source, kind, [file.parent.name for file in files], name)
+        left_out(found, source, shown, kind, [file.parent.name for file in files], name)
         kept = original_kept(found, source, kind, pictures, prints)
         told = ", ".join(f"{each} {value:.2f}" for each, value in kept.items())
         tell(f"copies {name}", "original kept beside one copy, mean of 13", f"{np.mean(list(kept.values())):.3f}")
         tell(f"copies {name}", "original kept each", told)
         tell(f"copies {name}", "CPU seconds to search and compare", f"{spent:.1f}")
+
+
+def photographs(files, source) -> list[int]:
+    """Return for each picture a number of the photograph that it shows."""
+    places = {file.name: index for index, file in enumerate(files)}
+    first = {max(each): min(each) for each in ([places[name] for name in pair] for pair in SAME_PHOTOGRAPH)}
+    return [first.get(index, index) for index in source]
 
 
 def original_kept(found, source, kind, pictures, prints) -> dict[str, float]:
@@ -128,18 +138,19 @@ def original_kept(found, source, kind, pictures, prints) -> dict[str, float]:
     return {transform: float(np.mean(each)) for transform, each in kept.items()}
 
 
-def left_out(found, source, kind, folders, name: str) -> None:
+def left_out(found, source, shown, kind, folders, name: str) -> None:
     """Measure each folder with the threshold that the other folders alone would have given."""
-    pairs = [(one.first, one.second, one.alignment.agreement) for one in found.pairs]
-    grid = [round(0.4 + 0.05 * step, 2) for step in range(9)]
+    agreed = [one for one in found.pairs if one.alignment.agreement >= COPY_FROM]
+    pairs = [(one.first, one.second, one.alignment.closeness) for one in agreed]
+    grid = [round(0.86 + 0.01 * step, 2) for step in range(13)]
     chosen, right, wrong, reached = Counter(), 0, 0, []
     for folder in sorted(set(folders)):
         inside = [folders[index] == folder for index in source]
         others = [pair for pair in pairs if not inside[pair[0]] and not inside[pair[1]]]
-        threshold = next((one for one in grid if share_right(others, source, one) >= PRECISION), grid[-1])
+        threshold = next((one for one in grid if share_right(others, shown, one) >= PRECISION), grid[-1])
         chosen[threshold] += 1
-        near = [(one, two) for one, two, agreement in pairs if agreement >= threshold]
-        mine = [source[one] == source[two] for one, two in near if inside[one] or inside[two]]
+        near = [(one, two) for one, two, closeness in pairs if closeness >= threshold]
+        mine = [shown[one] == shown[two] for one, two in near if inside[one] or inside[two]]
         right, wrong = right + sum(mine), wrong + len(mine) - sum(mine)
         group = {one: number for number, members in enumerate(groups_of(len(source), near)) for one in members}
         original = {index: place for place, index in enumerate(source) if kind[place] == ""}
@@ -154,8 +165,8 @@ def left_out(found, source, kind, folders, name: str) -> None:
 PRECISION = 0.998
 
 
-def share_right(pairs, source, threshold: float) -> float:
-    hits = [source[one] == source[two] for one, two, agreement in pairs if agreement >= threshold]
+def share_right(pairs, shown, threshold: float) -> float:
+    hits = [shown[one] == shown[two] for one, two, closeness in pairs if closeness >= threshold]
     return sum(hits) / max(1, len(hits))
 
 

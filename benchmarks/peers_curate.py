@@ -3,7 +3,9 @@
     python benchmarks/peers_curate.py --imagededup PYTHON --cleanvision PYTHON [--pictures 556] [--photos DIR]
 
 Each PYTHON is the interpreter of an environment of its own in which that tool is installed. Every tool runs as a
-process that says how many CPU seconds its work took, its own children included and its imports left out.
+process that says how many CPU seconds its work took, its own children included and its imports left out. imgkit is
+there twice: with all that its checks need before a model is asked (hashes, verified copies, quality), beside
+cleanvision's checks; and with hashes and the search among them alone, beside imagededup's.
 """
 
 import argparse
@@ -15,6 +17,8 @@ import tempfile
 from pathlib import Path
 
 from planting import PHOTOS, Table, monkeys, strangers
+
+from imgkit.curate.fingerprints import LOOK_AT_PX
 
 CLOCK = """
 import json, resource, sys, warnings
@@ -69,6 +73,28 @@ if __name__ == "__main__":
     tell(**facts)
 """
 
+HASHES = """
+from pathlib import Path
+import numpy as np
+from imgkit.curate.hamming import pairs_within
+from imgkit.vision import phash
+from imgkit.vision.decode import UnreadablePictureError, open_picture
+if __name__ == "__main__":
+    began = spent()
+    files, thumbnails = sorted(Path(folder).iterdir()), {}
+    for file in files:
+        try:
+            thumbnails[file.name] = phash.thumbnail(open_picture(file, longest=LOOK_AT_PX))
+        except UnreadablePictureError:
+            pass
+    hashes = phash.hash_thumbnails(np.stack(list(thumbnails.values())))
+    if mode == "speed":
+        values = np.array([one.value for one in hashes], dtype=np.uint64)
+        tell(found=len(pairs_within(values, 10).first))
+    else:
+        tell(missing=[file.name for file in files if file.name not in thumbnails], crashes=[])
+""".replace("LOOK_AT_PX", str(LOOK_AT_PX))
+
 IMGKIT = """
 from pathlib import Path
 from imgkit.curate.faults import faults_of
@@ -115,8 +141,9 @@ def main() -> None:
         print(f"skipped: {arguments.photos} is not there")
         return
     tools = {
-        "imgkit: hashes, verified copies, quality": (Path(sys.executable), IMGKIT),
-        "imagededup: pHash": (arguments.imagededup, IMAGEDEDUP),
+        "imgkit: all checks without a model": (Path(sys.executable), IMGKIT),
+        "imgkit: hashes and search alone": (Path(sys.executable), HASHES),
+        "imagededup: pHash and search": (arguments.imagededup, IMAGEDEDUP),
         "cleanvision: all checks": (arguments.cleanvision, CLEANVISION),
     }
     table = Table(

@@ -5,7 +5,7 @@ from drawn_photos import photo
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from imgkit.curate.alignment import align, grey_square, oriented
-from imgkit.curate.duplicates import COPY_FROM, KIN_FROM
+from imgkit.curate.duplicates import KIN_FROM, Copy
 
 SOURCE = photo(1)
 
@@ -44,7 +44,7 @@ COPIES = [
 def test_a_changed_copy_is_recognised(change):
     found = align(grey_square(SOURCE), grey_square(change(SOURCE)), turn=True)
 
-    assert found.agreement >= COPY_FROM
+    assert Copy(0, 1, found).is_copy
 
 
 def test_a_square_picture_turned_by_20_degrees_is_recognised_when_angles_are_asked_for():
@@ -52,7 +52,7 @@ def test_a_square_picture_turned_by_20_degrees_is_recognised_when_angles_are_ask
 
     found = align(grey_square(square), grey_square(square.rotate(20)), turn=True)
 
-    assert found.agreement >= COPY_FROM
+    assert Copy(0, 1, found).is_copy
     assert found.angle == -20
 
 

@@ -21,14 +21,15 @@ from imgkit.progress import Progress
 from imgkit.vision.decode import GREY_TAIL_SHARE, UnreadablePictureError, open_picture
 from imgkit.vision.phash import ORIENTATIONS
 
-COPY_FROM: Final = 0.6  # agreement of blocks; copies made by 13 transforms reach 0.65, unlike pictures 0.5
+COPY_FROM: Final = 0.6  # agreement of blocks, and
+CLOSE_FROM: Final = 0.93  # their closeness; of copies by 13 transforms 0.95 and more, of two moments of a scene 0.91
 KIN_FROM: Final = 0.4  # the same moment or the same scene: kept, but in one split and one fold
 COSINE_FROM: Final = 0.6  # of centred features; copies by 13 transforms reach it, or the hash finds them
 TURN_FROM: Final = 0.7  # cosine from which angles are tried too
 NEIGHBOURS: Final = 8  # of each picture that are compared pixel by pixel
 ANGLED_HASHES_UP_TO: Final = 200_000  # pictures; above it mirrored and turned copies are found by features only
 FINITE_AT_ONCE: Final = 4_000  # rows of features
-VERSION: Final = 1  # of the alignment; another version is measured afresh
+VERSION: Final = 2  # of the alignment; another version is measured afresh
 
 Floats = npt.NDArray[np.float32]
 
@@ -36,6 +37,7 @@ RECORD: Final = np.dtype(
     [
         ("correlation", "f4"),
         ("agreement", "f4"),
+        ("closeness", "f4"),
         ("area", "f4"),
         ("inside", "i1"),  # 0 neither, 1 first, 2 second
         ("orientation", "i1"),
@@ -57,6 +59,11 @@ class Copy:
     alignment: Alignment
     bits: int | None = None
     cosine: float | None = None
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether they are one photograph; else they only show the same moment or scene."""
+        return self.alignment.agreement >= COPY_FROM and self.alignment.closeness >= CLOSE_FROM
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +109,7 @@ def find_copies(
     candidates = _candidates(representatives, fingerprints, features, near_bits)
     pairs = _verified(candidates, pictures, cache, progress)
     equal = [(group[0], other) for group in same for other in group[1:]]
-    copied = [(pair.first, pair.second) for pair in pairs if pair.alignment.agreement >= COPY_FROM]
+    copied = [(pair.first, pair.second) for pair in pairs if pair.is_copy]
     near = groups_of(len(pictures), [*equal, *copied])
     kin = groups_of(len(pictures), [*equal, *((pair.first, pair.second) for pair in pairs)])
     best = tuple(best_of(group, pairs, pictures, fingerprints) for group in near)
@@ -271,7 +278,8 @@ def _compared(squares: "_Squares", first: int, second: int, *, turn: bool) -> np
     one, two = squares.of(first), squares.of(second)
     if one is not None and two is not None:
         found = align(one, two, turn=turn)
-        row["correlation"], row["agreement"], row["area"] = found.correlation, found.agreement, found.area
+        row["correlation"], row["area"] = found.correlation, found.area
+        row["agreement"], row["closeness"] = found.agreement, found.closeness
         row["inside"] = ("", "first", "second").index(found.inside)
         row["orientation"], row["angle"] = found.orientation, found.angle
     return row
@@ -281,6 +289,7 @@ def _alignment(row: np.void) -> Alignment:
     return Alignment(
         correlation=float(row["correlation"]),
         agreement=float(row["agreement"]),
+        closeness=float(row["closeness"]),
         area=float(row["area"]),
         inside=("", "first", "second")[int(row["inside"])],
         orientation=int(row["orientation"]),

@@ -1,17 +1,17 @@
 """Near-duplicates: crops, mirrors, other sizes, frames and captions of a better picture of the same label."""
 
-from imgkit.curate.duplicates import COPY_FROM, Copy, best_of
+from imgkit.curate.duplicates import CLOSE_FROM, Copy, best_of
 from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
 
 NAME = "near"
-VERSION = 1
+VERSION = 2
 
 
 def run(evidence: Evidence) -> list[Finding]:
     """Return a finding for each member but the best of each group of copies, label by label.
 
-    The score is the share of picture blocks that agree with the copy that gave it away.
+    The score is the median correlation of its blocks with those of the copy that gave it away.
     """
     pictures = evidence.pictures
     exact = {(one.label, one.image_id) for one in evidence.found.get("exact", ())}
@@ -40,6 +40,7 @@ def _finding(evidence: Evidence, one: int, best: int, pair: Copy | None) -> Find
     detail: dict[str, object] = {"copy_of": kept.image_id, "copy_of_label": kept.label}
     if pair is not None:
         detail |= {
+            "closeness": round(pair.alignment.closeness, 3),
             "agreement": round(pair.alignment.agreement, 3),
             "correlation": round(pair.alignment.correlation, 3),
             "area": round(pair.alignment.area, 3),
@@ -52,16 +53,16 @@ def _finding(evidence: Evidence, one: int, best: int, pair: Copy | None) -> Find
         label=picture.label,
         image_id=picture.image_id,
         check=NAME,
-        score=round(pair.alignment.agreement, 4) if pair else 1.0,
-        threshold=COPY_FROM,
+        score=round(pair.alignment.closeness, 4) if pair else 1.0,
+        threshold=CLOSE_FROM,
         detail=detail,
         version=VERSION,
     )
 
 
 def _closest(pairs: tuple[Copy, ...]) -> dict[int, Copy]:
-    """Return for each picture its pair with the largest agreement."""
+    """Return for each picture the copy that is closest to it."""
     found: dict[int, Copy] = {}
-    for pair in sorted(pairs, key=lambda each: each.alignment.agreement):
+    for pair in sorted((each for each in pairs if each.is_copy), key=lambda each: each.alignment.closeness):
         found[pair.first] = found[pair.second] = pair
     return found
