@@ -30,6 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import islice
 from pathlib import Path
 
 HOSTS = 8
@@ -135,9 +136,14 @@ def run_memory(place: Path) -> None:
             """Pass on what the harvest says."""
             print(message, flush=True)
 
+    from imgkit.manifest import Manifest
+
     total = harvest_list(place, Meter())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 if sys.platform == "darwin" else 1024)
     print(f"{total.kept:>8} kept in the end, not kept: {dict(total.reasons)}")
+    with Manifest.open_existing(place / "data") as manifest:
+        for lost in islice((one for one in manifest.each_candidate() if one.state != "kept"), 10):
+            print(f"         {lost.reason}: {lost.detail}")
     print(f"RSS {resident_mib():.0f} MiB, at most {peak:.0f} MiB")
 
 
