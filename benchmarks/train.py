@@ -147,7 +147,7 @@ def part_agree(world: World) -> None:
     net = timm.create_model(f"local-dir:{model}", pretrained=True).eval()
     normalise = Normalise(preprocessing_of(net))
     with torch.inference_mode():
-        answers = [net(normalise(part)).softmax(dim=1).numpy() for part in prepared.split(BATCH)]
+        answers = [net(normalise(part / 255)).softmax(dim=1).numpy() for part in prepared.split(BATCH)]
     show_agreement("timm local-dir", ours, np.concatenate(answers))
 
 
