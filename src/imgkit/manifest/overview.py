@@ -82,11 +82,13 @@ class Detail:
 
 def lines(manifest: Manifest) -> Iterator[Line]:
     """Yield every item by (label, image id), a few thousand in memory at a time."""
+    _bring_in(manifest, image="bytes", judgement="score", item="width", finding="score", candidate="attempts")
     return map(Line._make, _by_pages(manifest, _LINES))
 
 
 def origins(manifest: Manifest) -> Iterator[Origin]:
     """Yield every item by (label, image id); the candidates that brought them are in memory, and nothing else."""
+    _bring_in(manifest, image="bytes", item="width")
     wanted = {
         row["source"]
         for row in _by_pages(manifest, f"SELECT label, image_id, {_source('id')} AS source FROM item {_PAGE}")
@@ -104,6 +106,15 @@ def origins(manifest: Manifest) -> Iterator[Origin]:
             bytes=row["bytes"],
             source=brought.get(row["source"]),
         )
+
+
+def _bring_in(manifest: Manifest, **columns: str) -> None:
+    """Read tables as they lie on disk, each by a column without an index, so that the system has them in memory.
+
+    By label and image id they are read in another order, in which every row may cost a reading of the disk.
+    """
+    for table, column in columns.items():
+        manifest.connection.read(f"SELECT max({column}) FROM {table}")
 
 
 def _by_pages(manifest: Manifest, sql: str) -> Iterator[sqlite3.Row]:
