@@ -5,7 +5,8 @@
 Each PYTHON is the interpreter of an environment of its own in which that tool is installed. Every tool runs as a
 process that says how many CPU seconds its work took, its own children included and its imports left out. imgkit is
 there twice: with all that its checks need before a model is asked (hashes, verified copies, quality), beside
-cleanvision's checks; and with hashes and the search among them alone, beside imagededup's.
+cleanvision's checks; and with hashes and the search among them alone, beside imagededup's. JPEGs are decoded at no more
+than hashes need; how many bits of a hash that changes is in docs/experiments.md.
 """
 
 import argparse
@@ -17,8 +18,6 @@ import tempfile
 from pathlib import Path
 
 from planting import PHOTOS, Table, monkeys, strangers
-
-from imgkit.curate.fingerprints import LOOK_AT_PX
 
 CLOCK = """
 import json, resource, sys, warnings
@@ -84,7 +83,7 @@ if __name__ == "__main__":
     files, thumbnails = sorted(Path(folder).iterdir()), {}
     for file in files:
         try:
-            thumbnails[file.name] = phash.thumbnail(open_picture(file, longest=LOOK_AT_PX))
+            thumbnails[file.name] = phash.thumbnail(open_picture(file, longest=3 * phash.SIDE_PX))
         except UnreadablePictureError:
             pass
     hashes = phash.hash_thumbnails(np.stack(list(thumbnails.values())))
@@ -93,7 +92,7 @@ if __name__ == "__main__":
         tell(found=len(pairs_within(values, 10).first))
     else:
         tell(missing=[file.name for file in files if file.name not in thumbnails], crashes=[])
-""".replace("LOOK_AT_PX", str(LOOK_AT_PX))
+"""
 
 IMGKIT = """
 from pathlib import Path
