@@ -100,6 +100,7 @@ def main() -> None:
         good = [name for name, kind in kinds.items() if kind == "photograph"]
         held_out, areas = leave_one_out(points, bad, good)
         table(head, areas, kinds, points)
+        known_photographs(points, kinds, bad, good)
         slope, bias = calibrated(held_out, good)
         weights, zero = direction(points, bad, good)
         heads[head] = (space.back(slope * weights), bias + slope * zero)
@@ -225,6 +226,35 @@ def leave_one_out(
             truth = np.repeat([1, 0], [len(worse), len(better)])
             areas[one][other] = float(roc_auc_score(truth, np.concatenate([worse, better])))
     return held, areas
+
+
+def known_photographs(
+    points: dict[str, Floats], kinds: dict[str, Kind], bad: Sequence[str], good: Sequence[str]
+) -> None:
+    """Leave out a source of junk only: the photographs are other ones of sources that the head has seen."""
+    chance = np.random.default_rng(0)
+    order = {name: chance.permutation(len(points[name])) for name in good}
+    areas: dict[str, list[float]] = {one: [] for one in bad}
+    for half in (0, 1):
+        learnt = {name: points[name][order[name][half::2]] for name in good}
+        asked = {name: points[name][order[name][1 - half :: 2]] for name in good if name != BASE}
+        for one in bad:
+            taught = {name: points[name] for name in bad if name != one} | learnt
+            weights, _ = direction(taught, [name for name in bad if name != one], good)
+            worse = points[one] @ weights
+            for photographs in asked.values():
+                better = photographs @ weights
+                truth = np.repeat([1, 0], [len(worse), len(better)])
+                areas[one].append(float(roc_auc_score(truth, np.concatenate([worse, better]))))
+    print("  against other photographs of the sources that it has seen:")
+    for kind in dict.fromkeys(kinds[name] for name in bad):
+        for made, words in ((False, ""), (True, " made of photographs")):
+            some = [name for name in bad if kinds[name] == kind and ("of photographs" in name) == made]
+            if some:
+                means = {name: float(np.mean(areas[name])) for name in some}
+                least = min(means, key=means.__getitem__)
+                told = f"mean {np.mean(list(means.values())):.3f}, least {least} {means[least]:.3f}"
+                print(f"    {len(some)} sources of kind {kind}{words}: {told}")
 
 
 def calibrated(held: Held, good: Sequence[str]) -> tuple[float, float]:

@@ -196,7 +196,7 @@ def crawl(place: Path) -> Path:
 
     root = place / "icrawler"
     crawler = UrlListCrawler(downloader_threads=16, storage={"root_dir": str(root)}, log_level=logging.CRITICAL)
-    crawler.crawl(str(place / "list.txt"))
+    crawler.crawl(str(place / "list.txt"), max_num=10**6)  # it stops at 1,000 unless told otherwise
     return root
 
 

@@ -6,7 +6,7 @@ Each PYTHON is the interpreter of an environment of its own in which that tool i
 process that says how many CPU seconds its work took, its own children included and its imports left out. imgkit is
 there twice: with all that its checks need before a model is asked (hashes, verified copies, quality), beside
 cleanvision's checks; and with hashes and the search among them alone, beside imagededup's. JPEGs are decoded at no more
-than hashes need; how many bits of a hash that changes is in docs/experiments.md.
+than hashes need; the last line says how many bits of a hash that changes.
 """
 
 import argparse
@@ -18,6 +18,9 @@ import tempfile
 from pathlib import Path
 
 from planting import PHOTOS, Table, monkeys, strangers
+
+from imgkit.vision import phash
+from imgkit.vision.decode import open_picture
 
 CLOCK = """
 import json, resource, sys, warnings
@@ -165,7 +168,21 @@ def main() -> None:
             table.tell(name, str(count), f"{best:.2f}", f"{best / ours:.1f} x", named, crashes)
             if broken["crashes"]:
                 print(f"  {', '.join(broken['crashes'])}")
+        moved = moved_bits(speed)
     table.show()
+    print(moved)
+
+
+def moved_bits(folder: Path) -> str:
+    """Say how far the hashes of small decodes are from those of all pixels."""
+    files = sorted(folder.iterdir())
+    small, whole = (
+        [phash.phash64(open_picture(file, longest=longest)) for file in files] for longest in (3 * phash.SIDE_PX, None)
+    )
+    bits = [phash.distance(*pair) for pair in zip(small, whole, strict=True)]
+    return (
+        f"of {len(bits)} hashes {bits.count(0)} are those of all pixels; the others differ by {max(bits)} bits at most"
+    )
 
 
 def fill(folder: Path, photos: Path, wanted: int) -> int:

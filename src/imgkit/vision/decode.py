@@ -212,7 +212,7 @@ def _count_frames(image: ImageFile.ImageFile) -> int:
 def _is_blank(picture: Image.Image, below: float) -> bool:
     if below <= 0:
         return False
-    sample = picture.resize((64, 64), Image.Resampling.NEAREST)  # settles it for nearly every picture
+    sample = picture.resize((16, 16), Image.Resampling.NEAREST)  # settles it for nearly every picture
     return _spread(sample) < 2 * below and _spread(picture) < below
 
 
