@@ -232,6 +232,7 @@ class _Child:
         self._requests, self._replies = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
         self._killed_for = ""
         self._limit: tuple[float, str] | None = None
+        self._loaded: set[tuple[bytes, bytes]] = set()
         self.calls = 0
 
     def call(self, request: worker.Request, timeout_s: float | None) -> tuple[object, bool]:
@@ -239,13 +240,14 @@ class _Child:
         self.calls += 1
         try:
             worker.write_frame(self._requests, pickle.dumps(request, protocol=5))
-            with self._time_limit(_START_SECONDS, "loading its function"):
-                started = worker.read_frame(self._replies)
-            if started == worker.STARTED:
+            answer: bytes | None = worker.STARTED
+            if (loaded := (request.function, request.init)) not in self._loaded:
+                with self._time_limit(_START_SECONDS, "loading its function"):
+                    answer = worker.read_frame(self._replies)
+            if answer == worker.STARTED:
+                self._loaded.add(loaded)
                 with self._time_limit(timeout_s, "running"):
                     answer = worker.read_frame(self._replies)
-            else:
-                answer = started
         except OSError:  # the child is gone
             answer = None
         if answer is None or self._killed_for:

@@ -99,9 +99,10 @@ class _Desk:
         self._limited = False
 
     def answer(self, frame: bytes, started: Callable[[], None]) -> bytes:
-        """Return the pickled reply to a request; ``started`` is called when all is loaded and the call begins."""
+        """Return the pickled reply to a request; ``started`` is called when what was not there yet is loaded."""
         try:
             request: Request = pickle.loads(frame)
+            known = request.function in self._functions and request.init in self._states
             if request.function not in self._functions:
                 self._functions[request.function] = pickle.loads(request.function)
             if request.init not in self._states:
@@ -110,7 +111,8 @@ class _Desk:
             if request.memory_bytes is not None and not self._limited:
                 limit_memory(request.memory_bytes)
                 self._limited = True
-            started()
+            if not known:
+                started()
             result = self._functions[request.function](*self._states[request.init], argument)
             return pickle.dumps(Reply("result", result), protocol=5)
         except MemoryError:
