@@ -5,7 +5,7 @@ from drawn_photos import photo
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from imgkit.curate.alignment import align, grey_square, oriented
-from imgkit.curate.duplicates import KIN_FROM, Copy
+from imgkit.curate.duplicates import COPY_FROM, KIN_FROM, Copy
 
 SOURCE = photo(1)
 
@@ -30,6 +30,7 @@ COPIES = [
     pytest.param(lambda image: image.resize((160, 120)), id="half the size"),
     pytest.param(lambda image: image.resize((200, 200)), id="squeezed to a square"),
     pytest.param(lambda image: image.crop((48, 36, 272, 204)), id="the middle 70 %"),
+    pytest.param(lambda image: image.crop((0, 0, 320, 190)).resize((320, 240)), id="cut below and stretched"),
     pytest.param(ImageOps.mirror, id="mirrored"),
     pytest.param(ImageOps.flip, id="upside down"),
     pytest.param(lambda image: image.transpose(Image.Transpose.ROTATE_90), id="turned by 90°"),
@@ -54,6 +55,15 @@ def test_a_square_picture_turned_by_20_degrees_is_recognised_when_angles_are_ask
 
     assert Copy(0, 1, found).is_copy
     assert found.angle == -20
+
+
+def test_a_picture_whose_blocks_are_alike_but_not_the_same_is_kin_and_no_copy():
+    other_light = Image.blend(SOURCE, photo(2), 0.3)
+
+    found = align(grey_square(SOURCE), grey_square(other_light), turn=True)
+
+    assert found.agreement >= COPY_FROM
+    assert not Copy(0, 1, found).is_copy
 
 
 @pytest.mark.parametrize("seed", range(2, 10))
