@@ -1,7 +1,8 @@
+import pytest
 import torch
 from torch import nn
 
-from imgkit.vision.folding import fold_batch_norms
+from imgkit.vision.folding import Conv2dSame, fold
 
 
 class Net(nn.Module):
@@ -27,7 +28,7 @@ def norms(model):
 def test_a_normalisation_behind_a_convolution_is_folded_into_it():
     model, batch = Net(follow=True).eval(), torch.rand(2, 3, 8, 8)
 
-    folded = fold_batch_norms(model, batch)
+    folded = fold(model, batch)
 
     assert (norms(model), norms(folded)) == (1, 0)
     assert torch.allclose(model.forward_features(batch), folded.forward_features(batch), atol=1e-5)
@@ -36,5 +37,30 @@ def test_a_normalisation_behind_a_convolution_is_folded_into_it():
 def test_a_normalisation_that_comes_before_its_convolution_stays():
     model = Net(follow=False).eval()
 
-    assert fold_batch_norms(model, torch.rand(2, 3, 8, 8)) is model
+    assert fold(model, torch.rand(2, 3, 8, 8)) is model
     assert norms(model) == 1
+
+
+class Padded(nn.Module):
+    """Convolutions that timm pads as TensorFlow does."""
+
+    def __init__(self, *, kernel, stride):
+        super().__init__()
+        self.first = Conv2dSame(3, 4, kernel, stride)
+        self.second = Conv2dSame(4, 4, kernel, stride, groups=4, bias=False)
+
+    def forward_features(self, x):
+        return self.second(self.first(x))
+
+
+@pytest.mark.parametrize("side", [16, 17, 18, 23])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_convolutions_pad_by_themselves_what_was_padded_apart(kernel, stride, side):
+    model, batch = Padded(kernel=kernel, stride=stride).eval(), torch.rand(2, 3, side, side + 5)
+
+    folded = fold(model, batch)
+
+    assert not any(isinstance(module, Conv2dSame) for module in folded.modules())
+    assert any(isinstance(module, Conv2dSame) for module in model.modules())
+    torch.testing.assert_close(folded.forward_features(batch), model.forward_features(batch))

@@ -14,7 +14,7 @@ from torch import nn
 
 from imgkit.progress import Progress, Silent
 from imgkit.vision.device import DTYPES, Precision, choose_device, choose_precision, limit_threads
-from imgkit.vision.folding import fold_batch_norms
+from imgkit.vision.folding import fold
 from imgkit.vision.weights import PACKAGED_MODEL, LoadedModel, WeightsError, build_model
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Backbone:
         self._classifier = _linear_head(loaded.model)
         noise = torch.rand(2, 3, form.size, form.size, generator=torch.Generator().manual_seed(0))
         # Any: timm's methods are not in the type of nn.Module
-        model: Any = fold_batch_norms(loaded.model.eval().requires_grad_(False), noise)
+        model: Any = fold(loaded.model.eval().requires_grad_(False), noise)
         self._model = model.to(device=device, dtype=DTYPES[precision], memory_format=torch.channels_last)
         self.dimension = self.features(np.zeros((1, form.size, form.size, 3), np.uint8)).shape[1]
         self.key = (

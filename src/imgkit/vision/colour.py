@@ -10,6 +10,7 @@ from PIL import Image, ImageCms
 WHITE: Final = (255, 255, 255)
 _ALPHA_MODES: Final = ("RGBA", "LA", "PA", "La", "RGBa")
 _DEEP_MODES: Final = ("I", "F")
+_SRGB: Final = ImageCms.createProfile("sRGB")
 
 
 def to_srgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
@@ -47,13 +48,16 @@ def is_srgb(profile: bytes) -> bool:
 
 def _through_profile(image: Image.Image, profile: bytes) -> tuple[Image.Image, str]:
     try:
-        converted = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+        converted = _transform(profile, image.mode).apply(image)
     except Exception:  # a broken profile, or one for another number of channels, raises several kinds
         return image, "unusable colour profile ignored"
-    assert converted is not None  # it is None only for inPlace=True
     return converted, "colour profile to sRGB"
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform:
+    """Return the way from a profile to sRGB; to find it takes longer than to go it, and a harvest has few profiles."""
+    return ImageCms.buildTransform(ImageCms.ImageCmsProfile(io.BytesIO(profile)), _SRGB, mode, "RGB")
 
 
 def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:
