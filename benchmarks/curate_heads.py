@@ -26,14 +26,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.extmath import randomized_svd
 
-from imgkit.curate.checks.heads import BACKBONE, HEADS_FILE, inputs, standardised
+from imgkit.curate.checks.heads import MEASURES, measured
 from imgkit.curate.fingerprints import LOOK_AT_PX, RECORD, measure
-from imgkit.vision.backbone import Backbone, load_backbone
+from imgkit.vision.backbone import Backbone, TexturedBackbone, load_backbone
 from imgkit.vision.decode import OWN_FILES, Decoded, decode
+from imgkit.vision.textures import BACKBONE, HEADS_FILE, standardised
 
 Floats = npt.NDArray[np.float64]
 
-DIRECTIONS = 256
+DIRECTIONS = 600
 RIDGE = 5e-4
 KINDS_OF: dict[str, tuple[Kind, ...]] = {"drawings": ("drawing", "render", "toy"), "text": ("text",)}
 BASE = "learnt from"  # photographs of which covers and drawings are made; held out with those of their folders
@@ -43,19 +44,25 @@ BATCH = 16
 PHOTOGRAPHS = 400  # of a folder
 
 
+def values_of(looks: npt.NDArray[np.float32], prints: npt.NDArray[np.void]) -> npt.NDArray[np.float32]:
+    """Return (N, M), all that the heads read, of what they read in the network and of fingerprints."""
+    return np.concatenate([looks, measured(prints)], axis=1, dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """The pictures of one source: vectors and fingerprints."""
+    """The pictures of one source: what the heads read in the network, and fingerprints."""
 
     name: str
     kind: Kind
+    hand: str
     looks: npt.NDArray[np.float32]
     prints: npt.NDArray[np.void]
 
     @property
     def values(self) -> npt.NDArray[np.float32]:
         """(N, M) as the heads read them."""
-        return inputs(self.looks, self.prints)
+        return values_of(self.looks, self.prints)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +100,14 @@ def main() -> None:
         sys.exit(f"skipped: no photographs in {arguments.photos}")
     space = Space.of(taught)
     points = {one.name: space.points(one.values) for one in taught}
-    kinds = {one.name: one.kind for one in taught}
+    kinds, hands = {one.name: one.kind for one in taught}, {one.name: one.hand for one in taught}
     heads = {}
     for head, bad_kinds in KINDS_OF.items():
         bad = [name for name, kind in kinds.items() if kind in bad_kinds]
         good = [name for name, kind in kinds.items() if kind == "photograph"]
-        held_out, areas = leave_one_out(points, bad, good)
+        held_out, areas = leave_one_out(points, hands, bad, good)
         table(head, areas, kinds, points)
-        known_photographs(points, kinds, bad, good)
+        known_photographs(points, kinds, hands, bad, good)
         slope, bias = calibrated(held_out, good)
         weights, zero = direction(points, bad, good)
         heads[head] = (space.back(slope * weights), bias + slope * zero)
@@ -136,46 +143,50 @@ def read_all(arguments: argparse.Namespace) -> Iterator[Taught]:
         return
     backbone: list[Backbone] = []
 
-    def taught(name: str, kind: Kind, make: Callable[[random.Random], Iterator[Image.Image]], count: int) -> Taught:
+    def taught(
+        name: str, kind: Kind, hand: str, make: Callable[[random.Random], Iterator[Image.Image]], count: int
+    ) -> Taught:
         kept = arguments.cache / f"{name.replace(' ', '_')}.npz" if arguments.cache else None
         if kept and kept.exists():
             with np.load(kept) as stored:
-                return Taught(name, kind, stored["looks"], stored["prints"])
+                return Taught(name, kind, hand, stored["looks"].astype(np.float32), stored["prints"])
         backbone.extend([] if backbone else [load_backbone(BACKBONE, weights="packaged", device="cpu", textured=True)])
         own = random.Random(zlib.crc32(f"{arguments.seed} {name}".encode()))
         looks, prints = look_at(backbone[0], [as_harvested(image, own) for image in islice(make(own), count)])
         if kept:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(kept, looks=looks, prints=prints)
+            np.savez(kept, looks=looks.astype(np.float16), prints=prints)
         print(f"looked at {len(looks)} pictures of {name}", file=sys.stderr, flush=True)
-        return Taught(name, kind, looks, prints)
+        return Taught(name, kind, hand, looks, prints)
 
-    yield taught(BASE, "photograph", lambda own: base.used(own, 500), 500)
+    yield taught(BASE, "photograph", BASE, lambda own: base.used(own, 500), 500)
     for name, some in files.items():
         shots = Shots(some[1::2], random.Random(arguments.seed + 2))
-        yield taught(name, "photograph", lambda own, shots=shots: shots.used(own, PHOTOGRAPHS), PHOTOGRAPHS)
+        yield taught(name, "photograph", name, lambda own, shots=shots: shots.used(own, PHOTOGRAPHS), PHOTOGRAPHS)
     for source in SOURCES:
         yield taught(
             source.name,
             source.kind,
+            source.hand or source.package,
             lambda own, source=source: pictures_of(source, arguments.art, base, own),
             source.count,
         )
     for name, (kind, make) in MADE.items():
-        yield taught(name, kind, lambda own, make=make: (make(own, base) for _ in range(MADE_COUNT)), MADE_COUNT)
+        yield taught(name, kind, name, lambda own, make=make: (make(own, base) for _ in range(MADE_COUNT)), MADE_COUNT)
 
 
 def look_at(backbone: Backbone, bodies: Sequence[bytes]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.void]]:
-    """Return the vectors and the fingerprints of JPEG files."""
+    """Return what the heads read in the network, and the fingerprints, of JPEG files."""
+    assert isinstance(backbone, TexturedBackbone)
     form = backbone.preprocessing
-    looks, prints = [np.zeros((0, backbone.dimension), np.float32)], np.zeros(len(bodies), RECORD)
+    looks, prints = [], np.zeros(len(bodies), RECORD)
     for start in range(0, len(bodies), BATCH):
         pixels = []
         for number, body in enumerate(bodies[start : start + BATCH], start):
             pixels.append(backbone.prepare(picture(body, shortest=round(form.size / form.crop))))
             prints[number] = measure([picture(body, longest=LOOK_AT_PX)])[0]
-        looks.append(backbone.features(np.stack(pixels)))
-    return np.concatenate(looks), prints
+        looks.append(backbone.features_and_textures(np.stack(pixels))[1])
+    return np.concatenate(looks) if looks else np.zeros((0, 0), np.float32), prints
 
 
 def picture(body: bytes, *, shortest: int | None = None, longest: int | None = None) -> Image.Image:
@@ -208,7 +219,7 @@ Held = dict[tuple[str, str], tuple[Floats, Floats]]
 
 
 def leave_one_out(
-    points: dict[str, Floats], bad: Sequence[str], good: Sequence[str]
+    points: dict[str, Floats], hands: dict[str, str], bad: Sequence[str], good: Sequence[str]
 ) -> tuple[Held, dict[str, dict[str, float]]]:
     """Return scores of held-out sources, and the AUC of each bad source against each source of photographs."""
     held: Held = {}
@@ -219,7 +230,9 @@ def leave_one_out(
             if other == BASE:
                 continue
             # what is made of photographs shows the subjects of their folders: it may not teach that these are bad
-            unseen = {one, other} | ({BASE, *DRAWN_FROM} if other in OF_BASE else set())
+            unseen = {BASE, *DRAWN_FROM} if other in OF_BASE else set()
+            unseen |= {name for name in bad if hands[name] == hands[one]}
+            unseen |= {name for name in good if hands[name] == hands[other]}
             weights, bias = direction(points, [n for n in bad if n not in unseen], [n for n in good if n not in unseen])
             worse, better = points[one] @ weights + bias, points[other] @ weights + bias
             held[one, other] = worse, better
@@ -229,9 +242,9 @@ def leave_one_out(
 
 
 def known_photographs(
-    points: dict[str, Floats], kinds: dict[str, Kind], bad: Sequence[str], good: Sequence[str]
+    points: dict[str, Floats], kinds: dict[str, Kind], hands: dict[str, str], bad: Sequence[str], good: Sequence[str]
 ) -> None:
-    """Leave out a source of junk only: the photographs are other ones of sources that the head has seen."""
+    """Leave out the junk of one hand only: the photographs are other ones of sources that the head has seen."""
     chance = np.random.default_rng(0)
     order = {name: chance.permutation(len(points[name])) for name in good}
     areas: dict[str, list[float]] = {one: [] for one in bad}
@@ -239,8 +252,8 @@ def known_photographs(
         learnt = {name: points[name][order[name][half::2]] for name in good}
         asked = {name: points[name][order[name][1 - half :: 2]] for name in good if name != BASE}
         for one in bad:
-            taught = {name: points[name] for name in bad if name != one} | learnt
-            weights, _ = direction(taught, [name for name in bad if name != one], good)
+            others = [name for name in bad if hands[name] != hands[one]]
+            weights, _ = direction({name: points[name] for name in others} | learnt, others, good)
             worse = points[one] @ weights
             for photographs in asked.values():
                 better = photographs @ weights
@@ -303,10 +316,11 @@ def write(heads: dict[str, tuple[Floats, float]], space: Space) -> None:
     np.savez(
         buffer,
         names=np.array(names),
+        textures=len(space.middle) - len(MEASURES),
         weights=np.stack([heads[name][0] for name in names]).astype(np.float32),
         biases=np.array([heads[name][1] for name in names], np.float32),
-        middle=space.middle,
-        spread=space.spread,
+        middle=space.middle.astype(np.float16),
+        spread=space.spread.astype(np.float16),
     )
     HEADS_FILE.write_bytes(buffer.getvalue())
     print(f"\nwritten: {HEADS_FILE}, {HEADS_FILE.stat().st_size:,} bytes")

@@ -20,34 +20,41 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from curate_heads import BASE, KINDS_OF, Space, Taught, direction, look_at, parse, read_all
+from curate_heads import BASE, KINDS_OF, Space, Taught, direction, look_at, parse, read_all, values_of
 from junk_pictures import MADE, Shots, as_harvested
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from imgkit.curate.checks.heads import BACKBONE, PLAIN, inputs, logits
+from imgkit.curate.checks.heads import logits
 from imgkit.curate.checks.junk import THRESHOLD
 from imgkit.curate.checks.offtopic import distances_from_every_label
 from imgkit.curate.ranking import BIAS, VOICES, log_odds, scores_of
 from imgkit.vision.backbone import load_backbone
 from imgkit.vision.decode import UnreadablePictureError, open_picture
+from imgkit.vision.textures import BACKBONE, heads
 
 HARVESTS = 24
 LABELS = 3
 SOURCES_OF_JUNK = 4
 JUNK = 12  # pictures of each source in a harvest
 SLOPE = 6.0  # about what makes log-odds of a discriminant; the ranking divides by the spread anyway
+FEATURES = 1280  # roots of the network's features come first in what the heads read
 OF_EACH = 4  # pictures that a maker makes of each kind of monkey
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Pictures with a name each, their vectors and fingerprints."""
+    """Pictures with a name each, what the heads read in the network, and fingerprints."""
 
     names: npt.NDArray[np.str_]
     looks: npt.NDArray[np.float32]
     prints: npt.NDArray[np.void]
+
+    @property
+    def features(self) -> npt.NDArray[np.float32]:
+        """(N, D) features of the network."""
+        return self.looks[:, :FEATURES] ** 2
 
     def part(self, rows: npt.NDArray[np.int64]) -> "Looked":
         """Return some of them."""
@@ -81,12 +88,12 @@ def looked_at(arguments, name: str) -> Looked:
     kept = arguments.cache / f"harvest_{name.replace(' ', '_')}.npz" if arguments.cache else None
     if kept and kept.exists():
         with np.load(kept) as stored:
-            return Looked(stored["names"], stored["looks"], stored["prints"])
+            return Looked(stored["names"], stored["looks"].astype(np.float32), stored["prints"])
     pattern = {"monkeys": "monkeys/*/*", "offtopic": "offtopic/*", "bears": "bears_harvest/*/*"}.get(name)
     names, bodies = made_of_monkeys(arguments.photos) if pattern is None else files_of(arguments.photos, pattern)
     looks, prints = look_at(load_backbone(BACKBONE, weights="packaged", device="cpu", textured=True), bodies)
     if kept:
-        np.savez(kept, names=np.array(names), looks=looks, prints=prints)
+        np.savez(kept, names=np.array(names), looks=looks.astype(np.float16), prints=prints)
     return Looked(np.array(names), looks, prints)
 
 
@@ -142,11 +149,11 @@ def imitate(number: int, harvested: dict[str, Looked], taught: Sequence[Taught],
         parts.append(part)
         sources += [name] * len(part.names)
         given += where
-    looks = np.concatenate([part.looks for part in parts])
-    values = np.concatenate([inputs(part.looks, part.prints) for part in parts])
+    features = np.concatenate([part.features for part in parts])
+    values = np.concatenate([values_of(part.looks, part.prints) for part in parts])
     measured = heads_unaware(space, taught, set(junk) | {"monkeys", "many subjects", BASE}, values)
     measured["offtopic"], _ = distances_from_every_label(
-        looks[:, :PLAIN], np.array(given), np.arange(len(given)), neighbours=10
+        features, np.array(given), np.arange(len(given)), neighbours=10
     )
     scores = scores_of(measured, np.array(given), np.arange(len(given)))
     return Judged(scores, np.array(sources) != "photograph", np.array(sources))
@@ -238,10 +245,8 @@ def exam(photos: Path, bears: Looked) -> None:
     bad = np.array([said[name]["label"] != "keep" for name in part.names])
     measured = {}
     for check, head in (("not_photo", "drawings"), ("text", "text")):
-        measured[check] = logits(head, part.looks, part.prints).astype(np.float64)
-    measured["offtopic"], _ = distances_from_every_label(
-        part.looks[:, :PLAIN], labels, np.arange(len(labels)), neighbours=10
-    )
+        measured[check] = logits(head, heads().read(part.looks), part.prints).astype(np.float64)
+    measured["offtopic"], _ = distances_from_every_label(part.features, labels, np.arange(len(labels)), neighbours=10)
     scores = scores_of(measured, labels, np.arange(len(labels)))
     odds = log_odds(scores)
     alone = ", ".join(f"{name} alone {roc_auc_score(bad, scores[:, n]):.3f}" for n, name in enumerate(VOICES))

@@ -40,17 +40,33 @@ class Source:
     count: int = 150
     smallest: int = 72  # px of the shorter side
     inner: float = 1.0  # share of each side that is looked at, from the middle
+    hand: str = ""  # sources of one hand are left out together; where it is empty, those of one package are
 
 
 KITS = (
     "{now-ui-kit-1.3.0,material-kit-2.0.4,paper-kit-2-2.1.0,argon-design-system-free-1.2.0,"
     "startbootstrap-agency-7.0.12,startbootstrap-creative-7.0.7}/**/*.jpg"
 )
+STORIES = (
+    "wesnoth-1.16-{data/usr/share/games/wesnoth/1.16/data/core/images/story/*.jpg,httt/**/story/*.jpg,"
+    "trow/**/story/*.jpg,did/**/story/*.jpg,l/**/story/*.jpg,tsg/**/story/*.jpg,ttb/**/story/*.png}"
+)
+SKIES = (
+    "**/skycultures/{western,arabic_al-sufi,greek_farnese,babylonian_mulapin,egyptian_dendera,indian,maya,inuit,"
+    "kamilaroi,dakota,ojibwe}/**/*.png"
+)
 SOURCES = (
     Source("clip art", "drawing", "openclipart-png", "**/{animals,people,food,plants}/**/*.png", "public domain", 300),
     Source("children's drawings", "drawing", "gcompris-pictures", "lang/*", "CC-BY-SA"),
     Source("paintings", "drawing", "gcompris-pictures", "paintings/*", "public domain", 130, 140, 0.6),
-    Source("painted portraits", "drawing", "wesnoth-1.16-data", "**/portraits/**/*.png", "GPL-2+, CC-BY-SA-4.0"),
+    Source(
+        "painted portraits",
+        "drawing",
+        "wesnoth-1.16-data",
+        "**/portraits/**/*.png",
+        "GPL-2+, CC-BY-SA-4.0",
+        hand="wesnoth",
+    ),
     Source("painted heroes", "drawing", "flare-game", "**/portraits/*.png", "CC-BY-SA-3.0"),
     Source("colouring pages", "drawing", "tuxpaint-data", "**/starters/*.png", "GPL-2+"),
     Source("icons", "drawing", "oxygen-icon-theme", "**/256x256/**/*.png", "LGPL-3", 120),
@@ -59,11 +75,57 @@ SOURCES = (
     Source("cartoon game", "drawing", "hedgewars-data", "**/Themes/**/*.png", "GPL-2+, GFDL"),
     Source("flat emoji", "drawing", "openmoji-17.0.0", "**/color/618x618/*.png", "CC-BY-SA-4.0", 150, 300),
     Source("painting program", "drawing", "scratch", "**/Costumes/**/*", "CC-BY-SA-2.0", 150, 60),
+    Source("painted stories", "drawing", ".", STORIES, "GPL-2+, CC-BY-SA-4.0", 100, 140, hand="wesnoth"),
+    Source("old masters", "drawing", "freecol", "**/foundingFathers/*", "public domain", 50, 120, 0.6),
+    Source("star lore", "drawing", "stellarium-data", SKIES, "GPL-2+", 150, 100),
+    Source("space portraits", "drawing", "naev-data", "**/portraits/**/*.*", "GPL-3, CC-BY-SA-3.0", 100, 100),
+    Source("school cartoons", "drawing", "pysiogame", "**/art4apps/**/*.*", "GPL-3+", 200),
+    Source("ink emblems", "drawing", "freeorion-data", "**/icons/{tech,tech/unused}/*.png", "CC-BY-SA-3.0", 100),
+    Source("colonists", "drawing", "freecol", "**/default/**/units/**/*.png", "GPL-2+", 45),
+    Source("fantasy gear", "drawing", "ardentryst", "**/{InvItems,NPCs/Faces}/*.png", "GPL-3+, CC-BY-SA-3.0", 70),
+    Source(
+        "platform figures",
+        "drawing",
+        "arcade-3.3.3",
+        "**/images/{animated_characters/*,enemies,alien}/*.png",
+        "MIT, CC0",
+        60,
+    ),
+    Source("round emoji", "drawing", "fonts-noto-color-emoji", "png/*.png", "OFL-1.1, Apache-2.0", 150),
+    Source("office people", "drawing", "tabler-preview-1.2.0", "**/static/illustrations/*/*.png", "MIT", 120),
+    Source("maps", "drawing", "kgeography-data", "usr/share/kgeography/*.png", "GPL-2+", 80),
     Source("isometric town", "render", "lincity-ng-data", "**/*.png", "GPL-2+", 120),
     Source("isometric islands", "render", "unknown-horizons", "**/gfx/**/45/*.png", "GPL-2+, CC-BY-SA", 120),
     Source("ray-traced scenes", "render", "povray-examples", "**/*.jpg", "CC-BY-SA-3.0", 180, 110),
     Source("rolling ball", "render", "neverball-data", "**/shot-*/*.jpg", "GPL-2+", 100),
     Source("screens of games", "render", "games-thumbnails", "**/*.png", "as the games, free", 150, 110),
+    Source("furniture", "render", "sweethome3d-furniture", "icons/*.png", "CC-BY-3.0, CC0", 250),
+    Source("space ships", "render", "endless-sky-data", "**/images/{ship,outfit}/*.*", "CC-BY-SA-4.0, GPL-3+", 200),
+    Source("space machines", "render", "naev-data", "**/{outfit/store,planet/exterior}/[!u]*.*", "GPL-3, CC-BY-SA-3.0"),
+    Source("robots and tools", "render", "freedroidrpg-data", "**/portrait_0001.jpg", "GPL-2+"),
+    Source("ray-traced fractals", "render", "mandelbulber2-data", "**/formula/img/*.png", "GPL-3+", 100),
+    Source(
+        "log cabins",
+        "render",
+        "widelands-data",
+        "**/tribes/buildings/**/{idle,unoccupied,working}_00.png",
+        "GPL-2+",
+        45,
+    ),
+    Source("colonial houses", "render", "freecol", "**/default/**/{buildings,settlements}/[!d]*.png", "GPL-2+", 60),
+    Source(
+        "asteroid hulls", "render", "freeorion-data", "**/{hulls_design,icons/ship_hulls}/*.png", "CC-BY-SA-3.0", 80
+    ),
+    Source(
+        "shooter halls",
+        "render",
+        ".",
+        "{nexuiz-data/unpacked/maps,openarena/unpacked/levelshots}/*",
+        "GPL-2+",
+        100,
+        100,
+        hand="shooters",
+    ),
     Source("plastic emoji", "toy", "lobehub-fluent-emoji-3d-1.1.0", "**/*.webp", "MIT", 250),
     Source(
         "stamps", "photograph", "tuxpaint-stamps-default", "**/{mammals,birds,fruit,insects,flowers}/*.png", "GPL-2+"
@@ -73,6 +135,26 @@ SOURCES = (
     Source("laboratory", "photograph", "kalzium-data", "**/toolpics/*.jpg", "GPL-2+"),
     Source(
         "things and places", "photograph", "gcompris-pictures", "{categorization,explore_*,erase}/*", "CC-BY-SA", 260
+    ),
+    Source("products", "photograph", "vendure-create-3.7.3", "**/*.jpg", "GPL-3 with Unsplash photographs", 60),
+    Source(
+        "desks and wares",
+        "photograph",
+        "tabler-preview-1.2.0",
+        "**/static/{photos/*,products/product-*}",
+        "MIT",
+        100,
+        hand="tabler",
+    ),
+    Source("wild lands", "photograph", "endless-sky-data", "**/images/land/*.jpg", "CC-BY-SA-4.0, public domain"),
+    Source(
+        "people and vistas",
+        "photograph",
+        "tabler-ui-0.0.34",
+        "dist/demo/{faces/*/*,photos/*-500}.jpg",
+        "MIT",
+        120,
+        hand="tabler",
     ),
     Source("landscapes", "photograph", "mate-backgrounds", "**/nature/*.jpg", "GPL-2+, CC-BY-SA", 120),
 )

@@ -165,7 +165,7 @@ def stop_once(config: TrainConfig, meter: Meter, moment: float, number: signal.S
     wait_for(child)
     stopping, killed = time.monotonic() - began, time.time()
     _, done = meter.read()
-    names = sorted(path.stem for path in (folder / "checkpoints").glob("*.sha256"))
+    names = sorted(path.stem for path in (folder / "checkpoints").glob("step-*.sha256"))
     finished = (folder / "report.json").exists()
     at = int(names[-1].removeprefix("step-")) if names else 0
     age = killed - (folder / "checkpoints" / f"{names[-1]}.sha256").stat().st_mtime if names and done < STEPS else 0.0

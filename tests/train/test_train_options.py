@@ -276,17 +276,30 @@ def test_the_rates_that_were_tried_leave_the_weights_as_they_were(tmp_path):
     assert len(found.rates) == len(found.losses) > 10
 
 
+RATES = [10.0 ** (power / 4) for power in range(-24, -4)]
+STILL = [1.0, 1.1, 0.9] * 4  # batches differ; rates so small change nothing
+
+
 def test_a_tenth_of_the_rate_with_the_lowest_loss_is_suggested():
-    rates = [10.0**power for power in range(-6, 1)]
+    found = suggest(RATES, [*STILL, 0.5, 0.2, 0.01, 0.005, 5.0, 50.0])
 
-    found = suggest(rates, [1.0, 1.0, 0.9, 0.2, 0.01, 5.0, 50.0])
-
-    assert found.suggestion == pytest.approx(1e-4)
+    assert found.suggestion == pytest.approx(RATES[14] / 10)
 
 
-@pytest.mark.parametrize("losses", [[], [0.01] * 7, [float("nan")] * 7, [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]])
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [],
+        [0.01] * 18,
+        [float("nan")] * 18,
+        [1.0 + step for step in range(18)],
+        [*STILL, 0.9, 0.9, 1.0, 1.1, 5.0, 50.0],
+        [1.0, 0.4, *STILL, 1.0, 1.1, 5.0, 50.0],
+    ],
+    ids=["none", "flat", "not a number", "rising", "no more than batches differ", "an easy batch first"],
+)
 def test_a_curve_that_does_not_fall_suggests_nothing(losses):
-    assert suggest([10.0**power for power in range(-6, 1)], losses).suggestion is None
+    assert suggest(RATES, losses).suggestion is None
 
 
 def test_a_running_mean_begins_with_the_first_value():

@@ -1,11 +1,13 @@
-"""A vector with textures: the plain one first, then how each stage's maps are spread, from one pass."""
+"""A vector with textures: the plain one first, then what small heads read in the maps of the stages, from one pass."""
 
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from imgkit.vision import textures
 from imgkit.vision.backbone import load_backbone
 from imgkit.vision.embeddings import count_missing, embed
 
@@ -24,16 +26,34 @@ def test_the_first_numbers_are_the_plain_vector(plain, textured):
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
 
     assert textured.plain_dimension == plain.dimension == 1280
-    assert textured.dimension == 1280 + 2 * (16 + 24 + 40 + 80 + 112 + 192 + 320)
+    assert textured.dimension == 1280 + len(textures.heads().names)
     assert np.array_equal(textured.features(pixels)[:, :1280], plain.features(pixels))
+
+
+def test_the_last_numbers_are_what_the_heads_read_in_the_textures(textured):
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), dtype=np.uint8)
+
+    plain, found = textured.features_and_textures(pixels)
+
+    assert found.shape == (2, textures.heads().textures)
+    assert np.array_equal(textured.features(pixels), np.hstack([plain, textures.heads().read(found)]))
 
 
 def test_noise_spreads_the_first_stage_more_than_one_colour_does(textured):
     noise = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), dtype=np.uint8)
+    found = textured.features_and_textures(np.concatenate([noise, np.full_like(noise, 128)]))[1]
+    deviations = found[:, 1280 + 16 : 1280 + 32]
 
-    deviations = textured.features(np.concatenate([noise, np.full_like(noise, 128)]))[:, 1280 + 16 : 1280 + 32]
+    assert deviations[0].mean() > 2 * deviations[1].mean()
 
-    assert deviations[0].mean() > 5 * deviations[1].mean()
+
+def test_correlations_say_which_channels_go_together_whatever_their_contrast():
+    pattern = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    maps = torch.cat([pattern, 5 * pattern + 2, -pattern, torch.zeros_like(pattern)], dim=1)
+
+    found = textures.stage_textures(maps, correlated=True)[0, 8:]  # after means and spreads
+
+    assert found == pytest.approx([1, -1, 0, -1, 0, 0], abs=0.03)
 
 
 def test_several_threads_get_the_vectors_that_each_would_get_alone(textured):

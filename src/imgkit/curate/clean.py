@@ -8,7 +8,7 @@ from pathlib import Path
 from imgkit.curate import by_hand, croissant, datacard, folders
 from imgkit.curate import view as views
 from imgkit.curate.alerts import alerts_of
-from imgkit.curate.checks import CHECKS, heads
+from imgkit.curate.checks import CHECKS
 from imgkit.curate.config import KINDS, CurateConfig
 from imgkit.curate.duplicates import find_copies
 from imgkit.curate.evidence import Evidence, Floats
@@ -21,6 +21,7 @@ from imgkit.engine import Engine
 from imgkit.manifest import Finding, Manifest, sole_owner
 from imgkit.manifest.exports import write_exports
 from imgkit.progress import Progress, Silent
+from imgkit.vision import textures
 from imgkit.vision.backbone import Backbone, TexturedBackbone, load_backbone
 from imgkit.vision.device import choose_device
 from imgkit.vision.embeddings import embed_readable
@@ -140,10 +141,10 @@ def examine(
     vectors = _features(pictures, backbone, cache, progress, engine) if backbone else None
     features, looks = vectors, None
     if isinstance(backbone, TexturedBackbone) and vectors is not None:
-        features, looks = vectors[:, : backbone.plain_dimension], vectors
+        features, looks = vectors[:, : backbone.plain_dimension], vectors[:, backbone.plain_dimension :]
     elif backbone is not None and _asks_heads(config):
-        packaged = load_backbone(heads.BACKBONE, weights="packaged", device=config.device, textured=True)
-        looks = _features(pictures, packaged, cache, progress, engine)
+        packaged = load_backbone(textures.BACKBONE, weights="packaged", device=config.device, textured=True)
+        looks = _features(pictures, packaged, cache, progress, engine)[:, -len(textures.heads().names) :]
     copies = find_copies(pictures, prints, features, near_bits=config.near_bits, cache=cache, progress=progress)
     return Evidence(
         pictures=pictures,
@@ -196,7 +197,7 @@ def _backbone(config: CurateConfig, progress: Progress) -> Backbone | None:
         progress.say("no model (--weights none): copies and quality are looked at, labels are not")
         return None
     by_default = config.backbone is None and choose_device(config.device).type == "cpu"
-    packaged = config.weights in ("auto", "packaged") and (by_default or config.backbone == heads.BACKBONE)
+    packaged = config.weights in ("auto", "packaged") and (by_default or config.backbone == textures.BACKBONE)
     return load_backbone(
         config.backbone,
         weights=config.weights,

@@ -23,7 +23,7 @@ class Evidence:
     """N pictures with their measures, by index.
 
     ``features`` is (N, D), with rows of NaN for unreadable files, and None without a model, as ``backbone`` is.
-    ``looks`` are the vectors of the packaged network with textures, which the heads of ``checks.heads`` read.
+    ``looks`` is (N, H): what each head of ``vision.textures`` reads in the packaged network, NaN likewise.
     ``found`` are the findings of the checks that ran before, by name of the check, and ``measured`` is what they fill
     as they run: (N,) scores of all pictures that they measured, however good, NaN for the others.
     """

@@ -1,6 +1,7 @@
 """Find a learning rate by raising it step by step until the loss grows."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ LOWEST, HIGHEST = 1e-6, 1e-1
 STEPS = 60
 MEMORY = 0.9  # of the running mean of the loss
 TOO_HIGH = 2.0  # times the lowest mean: here the search ends
-SMALLEST_GAIN = 0.02  # of the first mean: with less, the curve says nothing
+STILL = 10  # first steps: their rates change nothing, so their losses show how much batches differ
+SMALLEST_GAIN = 0.02  # of the mean of the first steps: with less, the curve says nothing
+NOISE = 2.0  # standard errors of that mean: a gain that is smaller may be a batch of easy pictures
 SAFETY = 10.0  # the rate of the lowest loss is already too high: a tenth of it is taken
 
 
@@ -53,10 +56,13 @@ def find_rate(fit: Fit, progress: Progress, stop: Stop) -> Rates:
 def suggest(rates: Sequence[float], losses: Sequence[float]) -> Rates:
     """Read the curve of ``losses`` that were seen before each of the first steps at ``rates``."""
     means = [mean for mean in smooth(losses) if math.isfinite(mean)]
-    lowest = min(range(len(means)), key=lambda place: means[place], default=0)
-    gained = bool(means) and means[0] - means[lowest] >= SMALLEST_GAIN * means[0]
-    # the loss before a step shows what the rates of the steps before have done
-    suggestion = rates[max(0, lowest - 1)] / SAFETY if gained else None
+    suggestion = None
+    if len(means) > STILL:
+        first, error = statistics.mean(losses[:STILL]), statistics.stdev(losses[:STILL]) / math.sqrt(STILL)
+        lowest = min(range(STILL, len(means)), key=lambda place: means[place])
+        if first - means[lowest] >= max(SMALLEST_GAIN * first, NOISE * error):
+            # the loss before a step shows what the rates of the steps before have done
+            suggestion = rates[lowest - 1] / SAFETY
     return Rates(rates=tuple(rates[: len(means)]), losses=tuple(means), suggestion=suggestion)
 
 

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 from imgkit.progress import Progress, Silent
+from imgkit.vision import textures
 from imgkit.vision.device import DTYPES, Precision, choose_device, choose_precision, limit_threads
 from imgkit.vision.folding import fold
 from imgkit.vision.weights import PACKAGED_MODEL, LoadedModel, WeightsError, build_model
@@ -22,7 +24,6 @@ logger = logging.getLogger(__name__)
 GPU_MODEL: Final = "convnext_tiny.in12k_ft_in1k"
 IMAGENET_CLASSES: Final = 1000
 _KEY_VERSION: Final = 1  # raise it when prepare() or features() change what comes out
-_TEXTURES_VERSION: Final = 1  # raise it when the part that TexturedBackbone adds changes
 _RESAMPLING: Final = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -72,7 +73,7 @@ class Backbone:
         # Any: timm's methods are not in the type of nn.Module
         model: Any = fold(loaded.model.eval().requires_grad_(False), noise)
         self._model = model.to(device=device, dtype=DTYPES[precision], memory_format=torch.channels_last)
-        self.dimension = self.features(np.zeros((1, form.size, form.size, 3), np.uint8)).shape[1]
+        self.dimension = self._plain(np.zeros((1, form.size, form.size, 3), np.uint8)).shape[1]
         self.key = (
             f"v{_KEY_VERSION} {self.name} {loaded.digest[:16]} {form.size}px crop {form.crop:g} {form.interpolation} "
             f"mean {form.mean} std {form.std} {precision}"
@@ -91,11 +92,7 @@ class Backbone:
 
     def features(self, pixels: Pixels) -> Floats:
         """Return the (N, D) features of (N, S, S, 3) prepared pictures."""
-        with torch.inference_mode():
-            maps = self._model.forward_features(self._normalised(pixels))
-            pooled = self._model.forward_head(maps, pre_logits=True)
-            features: Floats = pooled.float().cpu().numpy()
-        return features
+        return self._plain(pixels)
 
     def features_of_views(self, pixels: Pixels, *, mirrored: bool) -> Floats:
         """Return the (N, D) features of prepared pictures, or the mean of theirs and those of their mirror images."""
@@ -124,6 +121,13 @@ class Backbone:
         probabilities: Floats = odds / odds.sum(axis=1, keepdims=True)
         return probabilities
 
+    def _plain(self, pixels: Pixels) -> Floats:
+        with torch.inference_mode():
+            maps = self._model.forward_features(self._normalised(pixels))
+            pooled = self._model.forward_head(maps, pre_logits=True)
+            features: Floats = pooled.float().cpu().numpy()
+        return features
+
     def _normalised(self, pixels: Pixels) -> torch.Tensor:
         batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device, non_blocking=True)
         batch = batch.permute(0, 3, 1, 2)  # (N, 3, S, S), channels last in memory
@@ -133,11 +137,10 @@ class Backbone:
 
 
 class TexturedBackbone(Backbone):
-    """A network of stages (``blocks``) whose vectors also say how each stage's maps are spread: what is drawn, rendered
-    or printed differs from a photograph in texture long before the last layer.
+    """The packaged network, whose vectors end with what small heads read in the maps of its stages (``textures``).
 
-    A vector is the plain one of ``plain_dimension`` numbers, then for each stage the mean of each channel and then its
-    standard deviation. They come out of the same pass, so the plain ones cost nothing more.
+    A vector is the plain one of ``plain_dimension`` numbers, then for each head its share of the log-odds. They come
+    out of the same pass, so the plain ones cost nothing more.
 
     Attributes:
         plain_dimension: length of the part that the plain network gives.
@@ -147,24 +150,28 @@ class TexturedBackbone(Backbone):
     def __init__(
         self, loaded: LoadedModel, *, device: torch.device, precision: Precision, weights: str = "auto"
     ) -> None:
-        self._passes = threading.local()  # several threads may be in the network at once
         super().__init__(loaded, device=device, precision=precision, weights=weights)
+        self._passes = threading.local()  # several threads may be in the network at once
+        for number, stage in enumerate(self._model.blocks):
+            stage.register_forward_hook(partial(self._note, correlated=number in textures.CORRELATED))
         self.plain_dimension, self.plain_key = self.dimension, self.key
-        for stage in self._model.blocks:
-            stage.register_forward_hook(self._note)
-        self.dimension = self.features(np.zeros((1, *[self.preprocessing.size] * 2, 3), np.uint8)).shape[1]
-        self.key = f"{self.key} textures {_TEXTURES_VERSION}"
+        self.dimension += len(textures.heads().names)
+        self.key = f"{self.key} {textures.heads_key()}"
 
     def features(self, pixels: Pixels) -> Floats:
         """Return the (N, D) features of (N, S, S, 3) prepared pictures."""
-        spreads: list[torch.Tensor] = []
-        self._passes.spreads = spreads
-        plain = super().features(pixels)
-        return np.concatenate([plain, *(spread.cpu().numpy() for spread in spreads)], axis=1)
+        plain, found = self.features_and_textures(pixels)
+        return np.concatenate([plain, textures.heads().read(found)], axis=1)
 
-    def _note(self, stage: nn.Module, inputs: object, maps: torch.Tensor) -> None:
-        values = maps.float().flatten(2)  # (N, C, H * W)
-        self._passes.spreads.append(torch.cat([values.mean(2), values.std(2)], dim=1))
+    def features_and_textures(self, pixels: Pixels) -> tuple[Floats, Floats]:
+        """Return the (N, plain_dimension) features of prepared pictures, and the (N, T) numbers that heads read."""
+        stages: list[Floats] = []
+        self._passes.stages = stages
+        plain = self._plain(pixels)
+        return plain, np.concatenate([textures.pooled_textures(plain), *stages], axis=1)
+
+    def _note(self, stage: nn.Module, inputs: object, maps: torch.Tensor, *, correlated: bool) -> None:
+        self._passes.stages.append(textures.stage_textures(maps, correlated=correlated))
 
 
 def load_backbone(
@@ -186,7 +193,7 @@ def load_backbone(
         device: as for :func:`imgkit.vision.device.choose_device`.
         precision: None chooses the fastest that is accurate on the device.
         size: side in pixels of the pictures that it sees; None is what its weights were trained on.
-        textured: return a ``TexturedBackbone``; only for networks with stages, such as the packaged one.
+        textured: return a ``TexturedBackbone``; only for the packaged network.
         progress: is told when another model than the default had to be taken.
 
     Raises:

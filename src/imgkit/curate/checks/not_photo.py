@@ -7,9 +7,10 @@ import numpy as np
 from imgkit.curate.checks import heads
 from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
+from imgkit.vision import textures
 
 NAME = "not_photo"
-VERSION = 1 + heads.VERSION
+VERSION = 1 + textures.VERSION
 
 HEAD: Final = "drawings"
 THRESHOLD: Final = 3.0  # log-odds; photographs of kinds that the head has not seen reach 2 now and then

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from imgkit.curate.checks import heads
 from imgkit.curate.checks.not_photo import asked
 from imgkit.curate.evidence import Evidence
 from imgkit.manifest import Finding
+from imgkit.vision import textures
 
 NAME = "text"
-VERSION = 1 + heads.VERSION
+VERSION = 1 + textures.VERSION
 
 HEAD: Final = "text"
 THRESHOLD: Final = 3.0  # log-odds; photographs of kinds that the head has not seen reach 2 now and then
