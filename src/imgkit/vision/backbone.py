@@ -69,7 +69,7 @@ class Backbone:
         self.weights = weights
         self.preprocessing = form = preprocessing_of(loaded.model)
         self._classifier = _linear_head(loaded.model)
-        noise = torch.rand(2, 3, form.size, form.size, generator=torch.Generator().manual_seed(0))
+        noise = torch.rand(1, 3, form.size, form.size, generator=torch.Generator().manual_seed(0))
         # Any: timm's methods are not in the type of nn.Module
         model: Any = fold(loaded.model.eval().requires_grad_(False), noise)
         self._model = model.to(device=device, dtype=DTYPES[precision], memory_format=torch.channels_last)

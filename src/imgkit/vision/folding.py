@@ -1,7 +1,7 @@
 """Fold batch normalisation and uneven padding into convolutions: the same numbers with fewer passes over memory."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from typing import Final, TypeVar
@@ -32,18 +32,15 @@ def fold(model: M, example: torch.Tensor) -> M:
         model: one of timm, in eval mode.
         example: (N, 3, S, S), pictures of the size that the model will see from now on.
     """
-    return _if_equal(_with_even_padding, _if_equal(_without_batch_norms, model, example), example)
-
-
-def _if_equal(change: Callable[[M, torch.Tensor], bool], model: M, example: torch.Tensor) -> M:
-    """Return a changed copy of a model, or the model where the change does nothing or alters features."""
-    changed = copy.deepcopy(model)
-    with torch.inference_mode(False), torch.no_grad():
-        if not change(changed, example):
-            return model
-        before, after = (_features(each, example) for each in (model, changed))
-    same = (before - after).abs().max() <= _TOLERANCE * before.abs().max()
-    return changed if bool(same) else model
+    with torch.no_grad():
+        before = _features(model, example)
+        for changes in ((_without_batch_norms, _with_even_padding), (_without_batch_norms,), (_with_even_padding,)):
+            changed = copy.deepcopy(model)
+            if sum(change(changed, example) for change in changes) == len(changes):
+                difference = (before - _features(changed, example)).abs().max()
+                if bool(difference <= _TOLERANCE * before.abs().max()):
+                    return changed
+    return model
 
 
 def _features(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
@@ -81,14 +78,16 @@ def _with_even_padding(model: nn.Module, example: torch.Tensor) -> bool:
         sizes[module] = (inputs[0].shape[-2], inputs[0].shape[-1])
 
     padded = list(_padded_apart(model))
+    if not padded:
+        return False
     with ExitStack() as hooks:
         for _, _, convolution in padded:
             hooks.callback(convolution.register_forward_pre_hook(note).remove)
-        _features(model, example[:1])
+        _features(model, example)
     for parent, name, convolution in padded:
         if convolution in sizes and convolution.dilation == (1, 1):
             setattr(parent, name, _padding_itself(convolution, sizes[convolution]))
-    return bool(padded)
+    return True
 
 
 def _padded_apart(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d]]:
