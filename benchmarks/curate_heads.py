@@ -5,7 +5,8 @@
 What they are taught with is in ``junk_pictures.py``, with licences. The harvest of bears is no part of it: it is what
 ``curate_junk.py`` examines them on. A source is left out of the training once, with all others of its hand, and with
 it, turn by turn, each source of photographs: the table says how well a hand that the head has never seen is told from
-photographs of a kind it has never seen. The lines below it say how well from other photographs of kinds it has seen. The directions in which the heads are fitted are found once on all pictures, without their labels.
+photographs of a kind it has never seen. The lines below it say how well from other photographs of kinds it has seen.
+The directions in which the heads are fitted are found once on all pictures, without their labels.
 """
 
 import argparse
