@@ -7,7 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "imgkit"
 STAGES = ("harvest", "curate", "train")
-LEAVES = ("manifest", "errors", "files", "progress", "reasons", "engine")
+LEAVES = ("manifest", "cores", "errors", "files", "progress", "reasons", "engine")
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

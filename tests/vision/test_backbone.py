@@ -8,11 +8,12 @@ import safetensors.torch
 import torch
 from PIL import Image
 
+from imgkit.cores import cpu_count
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.progress import Silent
 from imgkit.vision import torchvision_ops, weights
 from imgkit.vision.backbone import build_gpu_default, load_backbone, preprocessing_of
-from imgkit.vision.device import choose_device, choose_precision, cpu_count
+from imgkit.vision.device import choose_device, choose_precision
 from imgkit.vision.weights import WeightsError, build_model, find_weights, packaged_file
 
 timm = weights.timm  # which could be imported because of torchvision_ops

@@ -3,7 +3,7 @@ import time
 import pytest
 import torch
 
-from imgkit.vision.device import cpu_count
+from imgkit.cores import cpu_count
 from imgkit.vision.side_by_side import side_by_side
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from imgkit.cores import cpu_count
 from imgkit.curate.columns import Columns, blank_row
 from imgkit.curate.pictures import Picture
 from imgkit.engine import Engine, WorkerFailure
@@ -26,7 +28,7 @@ TILES: Final = 8  # per side, for sharpness
 SHARP_TILES_PERCENTILE: Final = 90  # a plain background does not make a sharp subject blurred
 BORDER: Final = 0.04  # of the shorter side
 NEARLY_WHITE: Final = 240
-WORKERS: Final = 4  # threads; the decoder works outside Python's lock
+MOST_WORKERS: Final = 4  # threads; the decoder works outside Python's lock, the rest within it
 BATCH: Final = 16  # pictures whose hashes are made together
 CHUNK: Final = 32  # pictures that travel together to another machine: about 1 MB
 
@@ -77,7 +79,7 @@ def fingerprints(
 
 def _look_here(paths: Sequence[Path]) -> Iterator[tuple[int, np.void]]:
     parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(min(MOST_WORKERS, cpu_count())) as pool:
         yield from enumerate(row for rows in pool.map(_look_at, parts) for row in rows)
 
 
@@ -185,11 +187,19 @@ def _sharpness(grey: npt.NDArray[np.uint8]) -> float:
     laplacian += levels[1:-1, :-2]
     laplacian += levels[1:-1, 2:]
     laplacian -= 4 * inner
-    rows, columns = (side // TILES for side in laplacian.shape)
-    tiles = laplacian[: rows * TILES, : columns * TILES].reshape(TILES, rows, TILES, columns).astype(np.float32)
-    mean = np.einsum("arbc->ab", tiles) / (rows * columns)
-    square = np.einsum("arbc,arbc->ab", tiles, tiles) / (rows * columns)
+    down, across = (_tile_means(side) for side in laplacian.shape)
+    values = laplacian.astype(np.float32)
+    mean, square = down @ values @ across.T, down @ (values * values) @ across.T
     return float(np.percentile(square - mean**2, SHARP_TILES_PERCENTILE))
+
+
+@lru_cache(maxsize=64)
+def _tile_means(side: int) -> npt.NDArray[np.float32]:
+    """Return (TILES, side): what takes the mean of each of as many equal tiles; what is left over belongs to none."""
+    means = np.zeros((TILES, side), np.float32)
+    for tile in range(TILES):
+        means[tile, tile * (side // TILES) : (tile + 1) * (side // TILES)] = 1 / (side // TILES)
+    return means
 
 
 def _white_border(pixels: npt.NDArray[np.uint8]) -> float:

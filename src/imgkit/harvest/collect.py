@@ -1,11 +1,11 @@
 """Harvest: search, fetch and materialise every label of a list of queries, and account for every candidate."""
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Final
 
+from imgkit.cores import cpu_count
 from imgkit.engine import Engine, LocalEngine
 from imgkit.harvest.candidates import reopen, settle
 from imgkit.harvest.config import HarvestConfig
@@ -89,8 +89,7 @@ def harvest(
 
 
 def _decoders() -> LocalEngine:
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return LocalEngine(workers, timeout_s=DECODE_SECONDS, memory_bytes=DECODE_BYTES)
+    return LocalEngine(cpu_count(), timeout_s=DECODE_SECONDS, memory_bytes=DECODE_BYTES)
 
 
 def _report(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from imgkit.cores import cpu_count
 from imgkit.progress import Progress
 from imgkit.train.calibrate import softmax
 from imgkit.train.metrics import Floats
@@ -18,7 +19,7 @@ from imgkit.train.model import Head, head_of
 from imgkit.train.modelfolder import About, find_model, read_about
 from imgkit.vision.backbone import Backbone
 from imgkit.vision.decode import UnreadablePictureError, open_picture
-from imgkit.vision.device import choose_device, cpu_count
+from imgkit.vision.device import choose_device
 from imgkit.vision.side_by_side import side_by_side
 from imgkit.vision.weights import LOCAL_FOLDER, LoadedModel, build_model
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from imgkit.cores import cpu_count
 from imgkit.train.classifier import Answer, Classifier, Pixels
 from imgkit.vision.decode import LIMITS, Limits, Rejected, decode
-from imgkit.vision.device import cpu_count
 
 LARGEST_ON_CPU, LARGEST_ON_GPU = 2, 32  # pictures in one pass; on a CPU more would only make others wait
 MOST_AT_ONCE = 4  # batches, each decoded and passed through the network on cores of its own

@@ -15,12 +15,12 @@ from typing import Any
 import torch
 
 import imgkit
+from imgkit.cores import cpu_count
 from imgkit.errors import UsageError
 from imgkit.files import TEMPORARY_PREFIX, resource_error, write_text
 from imgkit.manifest.folder import DataFolder
 from imgkit.train.config import TrainConfig
 from imgkit.train.recipe import Recipe
-from imgkit.vision.device import cpu_count
 
 FINISHED = "report.json"  # the last file but the page: a run with it is complete
 BEFORE_SETTINGS = ("env.json", "classes.json", "split.csv", "quarantine.csv", "data.json", "recipe.json", "run.yaml")

@@ -1,13 +1,11 @@
 """Choose where a model runs, in which number format, and with how many threads."""
 
-import contextlib
 import ctypes
-import os
-from pathlib import Path
 from typing import Final, Literal
 
 import torch
 
+from imgkit.cores import cpu_count
 from imgkit.errors import UsageError
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -61,20 +59,6 @@ def cpu_multiplies_bfloat16() -> bool:
     """Return whether this CPU has instructions for products of bfloat16 (AVX-512 BF16 or AMX)."""
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(bool(probe()) for name in probes if (probe := getattr(torch.cpu, name, None)) is not None)
-
-
-def cpu_count(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
-    """Return how many CPUs this process may use, which can be fewer than the machine has.
-
-    Args:
-        quota: where Linux says how much time a container gets: "microseconds period", or "max period".
-    """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):
-        allowed, period = quota.read_text(encoding="ascii").split()
-        if allowed != "max":
-            count = min(count, round(int(allowed) / int(period)))
-    return max(1, count)
 
 
 def limit_threads() -> None:

@@ -10,12 +10,12 @@ from typing import Final, Literal
 
 import numpy as np
 
+from imgkit.cores import cpu_count
 from imgkit.engine import Engine
 from imgkit.files import sha256_of
 from imgkit.progress import Progress, Silent
 from imgkit.vision.backbone import Backbone, Floats, Pixels, TexturedBackbone
 from imgkit.vision.decode import Rejected, UnreadablePictureError, open_picture
-from imgkit.vision.device import cpu_count
 from imgkit.vision.embeddings_afar import compute_afar
 from imgkit.vision.feature_store import FeatureStore
 from imgkit.vision.side_by_side import side_by_side

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import torch
 
-from imgkit.vision.device import cpu_count
+from imgkit.cores import cpu_count
 
 T = TypeVar("T")
 R = TypeVar("R")
