@@ -32,14 +32,19 @@ def fold(model: M, example: torch.Tensor) -> M:
         model: one of timm, in eval mode.
         example: (N, 3, S, S), pictures of the size that the model will see from now on.
     """
+    kinds = {type(module) for module in model.modules()}
+    changes = [change for kind, change in _CHANGES if any(issubclass(one, kind) for one in kinds)]
+    if not changes:
+        return model
     with torch.no_grad():
         before = _features(model, example)
-        for changes in ((_without_batch_norms, _with_even_padding), (_without_batch_norms,), (_with_even_padding,)):
+        for attempt in (changes, *([change] for change in changes)):
             changed = copy.deepcopy(model)
-            if sum(change(changed, example) for change in changes) == len(changes):
-                difference = (before - _features(changed, example)).abs().max()
-                if bool(difference <= _TOLERANCE * before.abs().max()):
-                    return changed
+            for change in attempt:
+                change(changed, example)
+            difference = (before - _features(changed, example)).abs().max()
+            if bool(difference <= _TOLERANCE * before.abs().max()):
+                return changed
     return model
 
 
@@ -48,12 +53,12 @@ def _features(model: nn.Module, example: torch.Tensor) -> torch.Tensor:
     return features
 
 
-def _without_batch_norms(model: nn.Module, example: torch.Tensor) -> bool:
-    return bool(sum(_fold_children(module) for module in model.modules()))
+def _without_batch_norms(model: nn.Module, example: torch.Tensor) -> None:
+    for module in model.modules():
+        _fold_children(module)
 
 
-def _fold_children(module: nn.Module) -> int:
-    count = 0
+def _fold_children(module: nn.Module) -> None:
     for (name, first), (following, second) in pairwise(list(module.named_children())):
         if not isinstance(first, nn.Conv2d) or not isinstance(second, nn.BatchNorm2d):
             continue
@@ -62,11 +67,9 @@ def _fold_children(module: nn.Module) -> int:
         setattr(module, name, fuse_conv_bn_eval(first, second))
         # timm's normalisation layers carry their activation along
         setattr(module, following, nn.Sequential(*(child for _, child in second.named_children())))
-        count += 1
-    return count
 
 
-def _with_even_padding(model: nn.Module, example: torch.Tensor) -> bool:
+def _with_even_padding(model: nn.Module, example: torch.Tensor) -> None:
     """Let convolutions pad by themselves what timm pads for them, as TensorFlow does: more at the right and bottom.
 
     A row and a column of zeros at the top and left of the kernel make up for the padding that is then even; padding
@@ -78,8 +81,6 @@ def _with_even_padding(model: nn.Module, example: torch.Tensor) -> bool:
         sizes[module] = (inputs[0].shape[-2], inputs[0].shape[-1])
 
     padded = list(_padded_apart(model))
-    if not padded:
-        return False
     with ExitStack() as hooks:
         for _, _, convolution in padded:
             hooks.callback(convolution.register_forward_pre_hook(note).remove)
@@ -87,7 +88,6 @@ def _with_even_padding(model: nn.Module, example: torch.Tensor) -> bool:
     for parent, name, convolution in padded:
         if convolution in sizes and convolution.dilation == (1, 1):
             setattr(parent, name, _padding_itself(convolution, sizes[convolution]))
-    return True
 
 
 def _padded_apart(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Conv2d]]:
@@ -116,3 +116,6 @@ def _padding_itself(convolution: nn.Conv2d, size: tuple[int, int]) -> nn.Conv2d:
     weight = functional.pad(convolution.weight.detach(), (more[1], 0, more[0], 0))
     made.weight, made.bias = nn.Parameter(weight, requires_grad=False), convolution.bias
     return made
+
+
+_CHANGES: Final = ((nn.BatchNorm2d, _without_batch_norms), (Conv2dSame, _with_even_padding))
