@@ -54,6 +54,7 @@ STORIES = (
     "wesnoth-1.16-{data/usr/share/games/wesnoth/1.16/data/core/images/story/*.jpg,httt/**/story/*.jpg,"
     "trow/**/story/*.jpg,did/**/story/*.jpg,l/**/story/*.jpg,tsg/**/story/*.jpg,ttb/**/story/*.png}"
 )
+TABLER = "none stated in the package; the project that it belongs to is MIT"
 SKIES = (
     "**/skycultures/{western,arabic_al-sufi,greek_farnese,babylonian_mulapin,egyptian_dendera,indian,maya,inuit,"
     "kamilaroi,dakota,ojibwe}/**/*.png"
@@ -95,7 +96,7 @@ SOURCES = (
         60,
     ),
     Source("round emoji", "drawing", "fonts-noto-color-emoji", "png/*.png", "OFL-1.1, Apache-2.0", 150),
-    Source("office people", "drawing", "tabler-preview-1.2.0", "**/static/illustrations/*/*.png", "MIT", 120),
+    Source("office people", "drawing", "tabler-preview-1.2.0", "**/static/illustrations/*/*.png", TABLER, 120),
     Source("maps", "drawing", "kgeography-data", "usr/share/kgeography/*.png", "GPL-2+", 80),
     Source("isometric town", "render", "lincity-ng-data", "**/*.png", "GPL-2+", 120),
     Source("isometric islands", "render", "unknown-horizons", "**/gfx/**/45/*.png", "GPL-2+, CC-BY-SA", 120),
@@ -104,7 +105,7 @@ SOURCES = (
     Source("screens of games", "render", "games-thumbnails", "**/*.png", "as the games, free", 150, 110),
     Source("furniture", "render", "sweethome3d-furniture", "icons/*.png", "CC-BY-3.0, CC0", 250),
     Source("space ships", "render", "endless-sky-data", "**/images/{ship,outfit}/*.*", "CC-BY-SA-4.0, GPL-3+", 200),
-    Source("space machines", "render", "naev-data", "**/{outfit/store,planet/exterior}/[!u]*.*", "GPL-3, CC-BY-SA-3.0"),
+    Source("space machines", "render", "naev-data", "**/{outfit/store,planet/exterior}/[!u]*.*", "GPL-3+, GPL-2+, PD"),
     Source("robots and tools", "render", "freedroidrpg-data", "**/portrait_0001.jpg", "GPL-2+"),
     Source("ray-traced fractals", "render", "mandelbulber2-data", "**/formula/img/*.png", "GPL-3+", 100),
     Source(
@@ -145,7 +146,7 @@ SOURCES = (
         "photograph",
         "tabler-preview-1.2.0",
         "**/static/{photos/*,products/product-*}",
-        "MIT",
+        TABLER,
         100,
         hand="tabler",
     ),

@@ -122,7 +122,7 @@ def _with_found_rate(work: Work, fit: Fit, wanted: Recipe) -> Recipe:
     work.folder.write_csv("lr_find.csv", ("learning_rate", "loss"), zip(found.rates, found.losses, strict=True))
     work.progress.say(f"rates   loss by learning rate: {found.line()}")
     if found.suggestion is None:
-        work.progress.say(f"        the loss falls nowhere along it: {wanted.lr:.2g} stays")
+        work.progress.say(f"        the loss falls no further along it than batches differ: {wanted.lr:.2g} stays")
         return wanted
     work.progress.say(f"        a tenth of where the loss is lowest: {found.suggestion:.2g} instead of {wanted.lr:.2g}")
     wanted = replace(wanted, lr=found.suggestion)
