@@ -19,17 +19,17 @@ _CYKOOZ: Final[dict[Kernel, str]] = {"bilinear": "bilinear", "lanczos": "lanczos
 
 
 def by_pillow(image: Image.Image, size: tuple[int, int], kernel: Kernel) -> Image.Image:
-    """Return an 8-bit RGB picture resampled to ``size``, width and height in pixels."""
+    """Return an 8-bit picture, grey or RGB, resampled to ``size``, width and height in pixels."""
     return image.resize(size, _PILLOW[kernel])
 
 
 def by_cykooz(image: Image.Image, size: tuple[int, int], kernel: Kernel) -> Image.Image:
     """Return what ``by_pillow`` returns, but for rounding: the same bytes on every processor, with SIMD or without."""
     # pixels go in and out as bytes: its shorter way reads Pillow's own structures, which another version may move
-    source = fast.ImageData(*image.size, fast.PixelType.U8x3, image.tobytes())
-    target = fast.ImageData(*size, fast.PixelType.U8x3)
+    source = fast.ImageData(*image.size, _PIXELS[image.mode], image.tobytes())
+    target = fast.ImageData(*size, _PIXELS[image.mode])
     fast.Resizer().resize(source, target, _OPTIONS[kernel])
-    return Image.frombytes("RGB", size, target.get_buffer())
+    return Image.frombytes(image.mode, size, target.get_buffer())
 
 
 def options(kernel: Kernel) -> "fast.ResizeOptions":
@@ -38,5 +38,6 @@ def options(kernel: Kernel) -> "fast.ResizeOptions":
     return fast.ResizeOptions(resize_alg=fast.ResizeAlg.convolution(kind), use_alpha=False)
 
 
+_PIXELS: Final = {"L": fast.PixelType.U8, "RGB": fast.PixelType.U8x3} if fast else {}
 _OPTIONS: Final = {kernel: options(kernel) for kernel in _CYKOOZ} if fast else {}
 resample: Final = by_cykooz if fast else by_pillow
