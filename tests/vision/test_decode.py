@@ -3,6 +3,7 @@ import io
 import random
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -169,7 +170,26 @@ def test_twelve_bits_in_a_sixteen_bit_file_are_not_black():
     assert np.asarray(decoded.image).max() > 200
 
 
-def test_a_colour_profile_is_applied():
+def red_for_green():
+    """A profile whose red is what green is elsewhere."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace("sRGB".encode("utf-16-be"), "swap".encode("utf-16-be"))
+    return profile.replace(b"rXYZ", b"?XYZ").replace(b"gXYZ", b"rXYZ").replace(b"?XYZ", b"gXYZ")
+
+
+def test_a_colour_profile_is_applied_alike_by_many_threads_at_once():
+    files = [encoded(photo(320 + side), "PNG", icc_profile=red_for_green()) for side in range(24)]
+
+    one_by_one = [picture(data).image for data in files]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(lambda data: picture(data).image, files * 4))
+
+    assert picture(files[0]).notes == ("colour profile to sRGB",)
+    assert one_by_one[0].getpixel((5, 5)) == pytest.approx((30, 220, 20), abs=3)  # was red
+    assert [image.tobytes() for image in together] == [image.tobytes() for image in one_by_one] * 4
+
+
+def test_a_colour_profile_that_does_not_fit_is_ignored_and_that_of_srgb_needs_no_note():
     swapped = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB"))
     data = encoded(icc_profile=swapped.tobytes())
 
