@@ -6,7 +6,9 @@ What they are taught with is in ``junk_pictures.py``, with licences. The harvest
 ``curate_junk.py`` examines them on. A source is left out of the training once, with all others of its hand, and with
 it, turn by turn, each source of photographs: the table says how well a hand that the head has never seen is told from
 photographs of a kind it has never seen. The lines below it say how well from other photographs of kinds it has seen.
-The directions in which the heads are fitted are found once on all pictures, without their labels.
+Each picture teaches three times: its middle, as in curate, all of it squashed, and the middle of what is left when it
+is framed, signed or cut out, so that this tells nothing. The directions in which the heads are fitted are found once
+on all pictures, without their labels.
 """
 
 import argparse
@@ -14,14 +16,14 @@ import io
 import random
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from junk_pictures import MADE, MADE_COUNT, SOURCES, Kind, Shots, as_harvested, pictures_of, unpack_resources
+from junk_pictures import MADE, MADE_COUNT, SOURCES, Kind, Shots, as_harvested, pictures_of, published, unpack_resources
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -35,8 +37,8 @@ from imgkit.vision.textures import BACKBONE, HEADS_FILE, standardised
 
 Floats = npt.NDArray[np.float64]
 
-DIRECTIONS = 600
-RIDGE = 5e-4
+DIRECTIONS = 1000
+RIDGE = 2e-4
 KINDS_OF: dict[str, tuple[Kind, ...]] = {"drawings": ("drawing", "render", "toy"), "text": ("text",)}
 BASE = "learnt from"  # photographs of which covers and drawings are made; held out with those of their folders
 OF_BASE = ("monkeys", "many subjects")
@@ -52,18 +54,25 @@ def values_of(looks: npt.NDArray[np.float32], prints: npt.NDArray[np.void]) -> n
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """The pictures of one source: what the heads read in the network, and fingerprints."""
+    """The N pictures of one source: what the heads read in the network, (N, T), and fingerprints, (N,).
+
+    ``squashed`` are looks at all of each picture, ``altered`` at what it is when framed, signed or cut out.
+    """
 
     name: str
     kind: Kind
     hand: str
     looks: npt.NDArray[np.float32]
     prints: npt.NDArray[np.void]
+    squashed: npt.NDArray[np.float32]
+    altered: npt.NDArray[np.float32]
+    prints_altered: npt.NDArray[np.void]
 
     @property
     def values(self) -> npt.NDArray[np.float32]:
-        """(N, M) as the heads read them."""
-        return values_of(self.looks, self.prints)
+        """(N, VIEWS, M) as the heads read them; what is asked comes first."""
+        views = (self.looks, self.prints), (self.squashed, self.prints), (self.altered, self.prints_altered)
+        return np.stack([values_of(*view) for view in views], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +86,14 @@ class Space:
     @classmethod
     def of(cls, taught: Sequence[Taught]) -> "Space":
         """Find the directions of these pictures."""
-        every = np.concatenate([one.values for one in taught])
+        every = np.concatenate([each for one in taught for each in one.values])
         middle, spread = every.mean(axis=0), every.std(axis=0) + np.float32(1e-6)
         brought = standardised(every, middle, spread) / np.float32(np.sqrt(len(middle)))
         directions = randomized_svd(brought, DIRECTIONS, random_state=0)[2].astype(np.float64)
         return cls(middle, spread, directions / np.sqrt(len(middle)))
 
     def points(self, values: npt.NDArray[np.float32]) -> Floats:
-        """Return (N, directions) where pictures lie, from what the heads read of them."""
+        """Return (..., directions) where pictures lie, from the (..., M) that the heads read of them."""
         found: Floats = standardised(values, self.middle, self.spread) @ self.directions.T
         return found
 
@@ -110,7 +119,7 @@ def main() -> None:
         table(head, areas, kinds, points)
         known_photographs(points, kinds, hands, bad, good)
         slope, bias = calibrated(held_out, good)
-        weights, zero = direction(points, bad, good)
+        weights, zero = direction({name: Moments.of(each) for name, each in points.items()}, bad, good)
         heads[head] = (space.back(slope * weights), bias + slope * zero)
         false_alarms(held_out, bad, good, slope, bias)
     if arguments.write:
@@ -150,20 +159,28 @@ def read_all(arguments: argparse.Namespace) -> Iterator[Taught]:
         kept = arguments.cache / f"{name.replace(' ', '_')}.npz" if arguments.cache else None
         if kept and kept.exists():
             with np.load(kept) as stored:
-                return Taught(name, kind, hand, stored["looks"].astype(np.float32), stored["prints"])
-        backbone.extend([] if backbone else [load_backbone(BACKBONE, weights="packaged", device="cpu", textured=True)])
-        own = random.Random(zlib.crc32(f"{arguments.seed} {name}".encode()))
-        looks, prints = look_at(backbone[0], [as_harvested(image, own) for image in islice(make(own), count)])
-        if kept:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(kept, looks=looks.astype(np.float16), prints=prints)
-        print(f"looked at {len(looks)} pictures of {name}", file=sys.stderr, flush=True)
-        return Taught(name, kind, hand, looks, prints)
+                found = {name: stored[name] for name in stored.files}
+        else:
+            backbone.extend(
+                [] if backbone else [load_backbone(BACKBONE, weights="packaged", device="cpu", textured=True)]
+            )
+            own = random.Random(zlib.crc32(f"{arguments.seed} {name}".encode()))
+            found = views_of(backbone[0], islice(make(own), count), own)
+            if kept:
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                np.savez(kept, **found)
+            print(f"looked at {len(found['looks'])} pictures of {name}", file=sys.stderr, flush=True)
+        return Taught(
+            name,
+            kind,
+            hand,
+            **{name: np.float32(each) if each.dtype == np.float16 else each for name, each in found.items()},
+        )
 
-    yield taught(BASE, "photograph", BASE, lambda own: base.used(own, 500), 500)
+    yield taught(BASE, "photograph", BASE, lambda own: base.used(500), 500)
     for name, some in files.items():
         shots = Shots(some[1::2], random.Random(arguments.seed + 2))
-        yield taught(name, "photograph", name, lambda own, shots=shots: shots.used(own, PHOTOGRAPHS), PHOTOGRAPHS)
+        yield taught(name, "photograph", name, lambda own, shots=shots: shots.used(PHOTOGRAPHS), PHOTOGRAPHS)
     for source in SOURCES:
         yield taught(
             source.name,
@@ -176,15 +193,38 @@ def read_all(arguments: argparse.Namespace) -> Iterator[Taught]:
         yield taught(name, kind, name, lambda own, make=make: (make(own, base) for _ in range(MADE_COUNT)), MADE_COUNT)
 
 
-def look_at(backbone: Backbone, bodies: Sequence[bytes]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.void]]:
-    """Return what the heads read in the network, and the fingerprints, of JPEG files."""
+def views_of(backbone: Backbone, pictures: Iterable[Image.Image], chance: random.Random) -> dict[str, np.ndarray]:
+    """Look at pictures of a source in all the ways that teach; returns fields of ``Taught``."""
+    bodies, altered = [], []
+    for image in pictures:
+        bodies.append(as_harvested(image, chance))
+        altered.append(as_harvested(published(image, chance), chance))
+    looks, prints = look_at(backbone, bodies)
+    squashed, _ = look_at(backbone, bodies, squash=True)
+    changed, prints_altered = look_at(backbone, altered)
+    kept = {"looks": looks, "squashed": squashed, "altered": changed}
+    return {name: each.astype(np.float16) for name, each in kept.items()} | {
+        "prints": prints,
+        "prints_altered": prints_altered,
+    }
+
+
+def look_at(
+    backbone: Backbone, bodies: Sequence[bytes], *, squash: bool = False
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.void]]:
+    """Return what the heads read in the network of the middle, or of all, of JPEG files, and their fingerprints."""
     assert isinstance(backbone, TexturedBackbone)
     form = backbone.preprocessing
     looks, prints = [], np.zeros(len(bodies), RECORD)
     for start in range(0, len(bodies), BATCH):
         pixels = []
         for number, body in enumerate(bodies[start : start + BATCH], start):
-            pixels.append(backbone.prepare(picture(body, shortest=round(form.size / form.crop))))
+            image = picture(body, shortest=round(form.size / form.crop))
+            if squash:
+                whole = image.resize((form.size, form.size), Image.Resampling.BICUBIC, reducing_gap=3.0)
+                pixels.append(np.asarray(whole))
+            else:
+                pixels.append(backbone.prepare(image))
             prints[number] = measure([picture(body, longest=LOOK_AT_PX)])[0]
         looks.append(backbone.features_and_textures(np.stack(pixels))[1])
     return np.concatenate(looks) if looks else np.zeros((0, 0), np.float32), prints
@@ -197,7 +237,21 @@ def picture(body: bytes, *, shortest: int | None = None, longest: int | None = N
     return decoded.image
 
 
-def direction(points: dict[str, Floats], bad: Sequence[str], good: Sequence[str]) -> tuple[Floats, float]:
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """Mean, (directions,), and covariance, (directions, directions), of the points of a source."""
+
+    mean: Floats
+    covariance: Floats
+
+    @classmethod
+    def of(cls, points: Floats) -> "Moments":
+        """Return those of (N, VIEWS, directions) points."""
+        flat = points.reshape(-1, points.shape[-1])
+        return cls(flat.mean(axis=0), np.cov(flat.T, bias=True))
+
+
+def direction(moments: Mapping[str, Moments], bad: Sequence[str], good: Sequence[str]) -> tuple[Floats, float]:
     """Return weights and bias that put the average bad source at 1/2 and the average good one at -1/2.
 
     Fisher's discriminant where each source counts the same however many pictures it has, and the differences between
@@ -205,9 +259,9 @@ def direction(points: dict[str, Floats], bad: Sequence[str], good: Sequence[str]
     """
     noise, centre = np.zeros((DIRECTIONS, DIRECTIONS)), {}
     for side, names in (("bad", bad), ("good", good)):
-        means = np.stack([points[name].mean(axis=0) for name in names])
+        means = np.stack([moments[name].mean for name in names])
         centre[side] = means.mean(axis=0)
-        within = sum(np.cov(points[name].T, bias=True) for name in names) / len(names)
+        within = sum(moments[name].covariance for name in names) / len(names)
         noise += (within + (means - centre[side]).T @ (means - centre[side]) / len(names)) / 2
     gap = centre["bad"] - centre["good"]
     weights = np.linalg.solve(noise + RIDGE * np.eye(DIRECTIONS), gap)
@@ -220,9 +274,13 @@ Held = dict[tuple[str, str], tuple[Floats, Floats]]
 
 
 def leave_one_out(
-    points: dict[str, Floats], hands: dict[str, str], bad: Sequence[str], good: Sequence[str]
+    points: dict[str, Floats],
+    hands: dict[str, str],
+    bad: Sequence[str],
+    good: Sequence[str],
 ) -> tuple[Held, dict[str, dict[str, float]]]:
     """Return scores of held-out sources, and the AUC of each bad source against each source of photographs."""
+    moments = {name: Moments.of(each) for name, each in points.items()}
     held: Held = {}
     areas: dict[str, dict[str, float]] = {}
     for one in bad:
@@ -234,41 +292,65 @@ def leave_one_out(
             unseen = {BASE, *DRAWN_FROM} if other in OF_BASE else set()
             unseen |= {name for name in bad if hands[name] == hands[one]}
             unseen |= {name for name in good if hands[name] == hands[other]}
-            weights, bias = direction(points, [n for n in bad if n not in unseen], [n for n in good if n not in unseen])
-            worse, better = points[one] @ weights + bias, points[other] @ weights + bias
+            weights, bias = direction(
+                moments, [n for n in bad if n not in unseen], [n for n in good if n not in unseen]
+            )
+            worse, better = points[one][:, 0] @ weights + bias, points[other][:, 0] @ weights + bias
             held[one, other] = worse, better
-            truth = np.repeat([1, 0], [len(worse), len(better)])
-            areas[one][other] = float(roc_auc_score(truth, np.concatenate([worse, better])))
+            areas[one][other] = area(worse, better)
     return held, areas
 
 
+def area(worse: Floats, better: Floats) -> float:
+    """Return the AUC of scores that should be higher and scores that should be lower."""
+    truth = np.repeat([1, 0], [len(worse), len(better)])
+    return float(roc_auc_score(truth, np.concatenate([worse, better])))
+
+
 def known_photographs(
-    points: dict[str, Floats], kinds: dict[str, Kind], hands: dict[str, str], bad: Sequence[str], good: Sequence[str]
+    points: dict[str, Floats],
+    kinds: dict[str, Kind],
+    hands: dict[str, str],
+    bad: Sequence[str],
+    good: Sequence[str],
 ) -> None:
     """Leave out the junk of one hand only: the photographs are other ones of sources that the head has seen."""
     chance = np.random.default_rng(0)
     order = {name: chance.permutation(len(points[name])) for name in good}
-    areas: dict[str, list[float]] = {one: [] for one in bad}
+    moments = {name: Moments.of(points[name]) for name in bad}
+    plain: dict[str, list[float]] = {one: [] for one in bad}
+    altered: dict[str, list[float]] = {one: [] for one in bad}
     for half in (0, 1):
-        learnt = {name: points[name][order[name][half::2]] for name in good}
+        learnt = {name: Moments.of(points[name][order[name][half::2]]) for name in good}
         asked = {name: points[name][order[name][1 - half :: 2]] for name in good if name != BASE}
         for one in bad:
             others = [name for name in bad if hands[name] != hands[one]]
-            weights, _ = direction({name: points[name] for name in others} | learnt, others, good)
-            worse = points[one] @ weights
-            for photographs in asked.values():
-                better = photographs @ weights
-                truth = np.repeat([1, 0], [len(worse), len(better)])
-                areas[one].append(float(roc_auc_score(truth, np.concatenate([worse, better]))))
-    print("  against other photographs of the sources that it has seen:")
-    for kind in dict.fromkeys(kinds[name] for name in bad):
+            weights, _ = direction(moments | learnt, others, good)
+            for rows in asked.values():
+                plain[one].append(area(points[one][:, 0] @ weights, rows[:, 0] @ weights))
+                altered[one].append(area(points[one][:, -1] @ weights, rows[:, -1] @ weights))
+    for areas, words in ((plain, "other photographs"), (altered, "other photographs, all framed, signed or cut out,")):
+        means = {one: float(np.mean(found)) for one, found in areas.items()}
+        print(f"  against {words} of the sources that it has seen:")
+        for line in by_kind(means, kinds):
+            print(f"    {line}")
+
+
+def by_kind(means: dict[str, float], kinds: dict[str, Kind]) -> Iterator[str]:
+    """Yield a line for each kind, mean and least over its sources, those made of photographs apart, and one for all."""
+    for kind in dict.fromkeys(kinds[name] for name in means):
         for made, words in ((False, ""), (True, " made of photographs")):
-            some = [name for name in bad if kinds[name] == kind and ("of photographs" in name) == made]
+            some = {name: mean for name, mean in means.items() if kinds[name] == kind and of_photographs(name) == made}
             if some:
-                means = {name: float(np.mean(areas[name])) for name in some}
-                least = min(means, key=means.__getitem__)
-                told = f"mean {np.mean(list(means.values())):.3f}, least {least} {means[least]:.3f}"
-                print(f"    {len(some)} sources of kind {kind}{words}: {told}")
+                least = ", ".join(f"{name} {some[name]:.3f}" for name in sorted(some, key=some.__getitem__)[:3])
+                told = f"mean AUC {np.mean(list(some.values())):.3f}, least {least}"
+                yield f"{len(some)} sources of kind {kind}{words}: {told}"
+    rest = [mean for name, mean in means.items() if not of_photographs(name)]
+    yield f"all {len(rest)} that are not made of photographs: mean AUC {np.mean(rest):.3f}"
+
+
+def of_photographs(name: str) -> bool:
+    return "of photographs" in name
 
 
 def calibrated(held: Held, good: Sequence[str]) -> tuple[float, float]:
@@ -287,15 +369,8 @@ def table(head: str, areas: dict[str, dict[str, float]], kinds: dict[str, Kind],
     for name, found in sorted(areas.items(), key=lambda pair: np.mean(list(pair[1].values()))):
         row = "  ".join(f"{found[other]:10.3f}" for other in others)
         print(f"  {name:26s} {kinds[name]:8s} {len(points[name]):4d}  {np.mean(list(found.values())):.3f}  {row}")
-    for kind in dict.fromkeys(kinds[name] for name in areas):
-        for made, words in ((False, ""), (True, " made of photographs")):
-            some = [
-                np.mean(list(found.values()))
-                for name, found in areas.items()
-                if kinds[name] == kind and ("of photographs" in name) == made
-            ]
-            if some:
-                print(f"  mean over {len(some)} sources of kind {kind}{words}: AUC {np.mean(some):.3f}")
+    for line in by_kind({name: float(np.mean(list(found.values()))) for name, found in areas.items()}, kinds):
+        print(f"  {line}")
 
 
 def false_alarms(held: Held, bad: Sequence[str], good: Sequence[str], slope: float, bias: float) -> None:

@@ -14,13 +14,13 @@ import io
 import random
 import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from curate_heads import BASE, KINDS_OF, Space, Taught, direction, look_at, parse, read_all, values_of
+from curate_heads import BASE, KINDS_OF, Moments, Space, Taught, direction, look_at, parse, read_all, values_of
 from junk_pictures import MADE, Shots, as_harvested
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
@@ -77,7 +77,8 @@ def main() -> None:
         sys.exit(f"skipped: no photographs in {arguments.photos}")
     space = Space.of(taught)
     harvested = {name: looked_at(arguments, name) for name in ("monkeys", "offtopic", "made of monkeys")}
-    judged = [imitate(number, harvested, taught, space) for number in range(HARVESTS)]
+    moments = {one.name: Moments.of(space.points(one.values)) for one in taught}
+    judged = [imitate(number, harvested, taught, space, moments) for number in range(HARVESTS)]
     report(judged)
     if arguments.exam:
         exam(arguments.photos, looked_at(arguments, "bears"))
@@ -130,7 +131,13 @@ def made_of_monkeys(photos: Path) -> tuple[list[str], list[bytes]]:
     return names, bodies
 
 
-def imitate(number: int, harvested: dict[str, Looked], taught: Sequence[Taught], space: Space) -> Judged:
+def imitate(
+    number: int,
+    harvested: dict[str, Looked],
+    taught: Sequence[Taught],
+    space: Space,
+    moments: Mapping[str, Moments],
+) -> Judged:
     """Return a harvest of three monkeys with junk, judged by heads that have seen none of it."""
     chance = np.random.default_rng(number)
     monkeys, made = harvested["monkeys"], harvested["made of monkeys"]
@@ -151,7 +158,7 @@ def imitate(number: int, harvested: dict[str, Looked], taught: Sequence[Taught],
         given += where
     features = np.concatenate([part.features for part in parts])
     values = np.concatenate([values_of(part.looks, part.prints) for part in parts])
-    measured = heads_unaware(space, taught, set(junk) | {"monkeys", "many subjects", BASE}, values)
+    measured = heads_unaware(space, taught, moments, set(junk) | {"monkeys", "many subjects", BASE}, values)
     measured["offtopic"], _ = distances_from_every_label(
         features, np.array(given), np.arange(len(given)), neighbours=10
     )
@@ -179,10 +186,14 @@ def planted(
 
 
 def heads_unaware(
-    space: Space, taught: Sequence[Taught], unseen: set[str], values: npt.NDArray[np.float32]
+    space: Space,
+    taught: Sequence[Taught],
+    moments: Mapping[str, Moments],
+    unseen: set[str],
+    values: npt.NDArray[np.float32],
 ) -> dict[str, npt.NDArray[np.float64]]:
     """Return what heads that know none of ``unseen`` say; the ranking compares it within each label."""
-    seen = {one.name: space.points(one.values) for one in taught if one.name not in unseen}
+    seen = {name: each for name, each in moments.items() if name not in unseen}
     kinds = {one.name: one.kind for one in taught}
     good = [name for name in seen if kinds[name] == "photograph"]
     measured = {}

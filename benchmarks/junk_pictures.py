@@ -11,8 +11,10 @@ Text, collages and stylised photographs are made here. Nothing of it is part of 
 
 import io
 import random
+import re
 import struct
 import textwrap
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,11 +46,17 @@ class Source:
     smallest: int = 72  # px of the shorter side
     inner: float = 1.0  # share of each side that is looked at, from the middle
     hand: str = ""  # sources of one hand are left out together; where it is empty, those of one package are
+    without: str = ""  # files that were looked at and are of another kind
+    parts: int = 0  # cuttings of each picture that count as others
 
 
 KITS = (
     "{now-ui-kit-1.3.0,material-kit-2.0.4,paper-kit-2-2.1.0,argon-design-system-free-1.2.0,"
     "startbootstrap-agency-7.0.12,startbootstrap-creative-7.0.7}/**/*.jpg"
+)
+MADE_FOR_KITS = (
+    "**/{computer-docs,landing,profile,blurred-image-1,logo-square,placeholder,startbootstrap-agency-7.0.12/**/portfolio/3,"
+    "startbootstrap-agency-7.0.12/**/portfolio/5}.jpg"
 )
 STORIES = (
     "wesnoth-1.16-{data/usr/share/games/wesnoth/1.16/data/core/images/story/*.jpg,httt/**/story/*.jpg,"
@@ -59,10 +67,25 @@ SKIES = (
     "**/skycultures/{western,arabic_al-sufi,greek_farnese,babylonian_mulapin,egyptian_dendera,indian,maya,inuit,"
     "kamilaroi,dakota,ojibwe}/**/*.png"
 )
+SCENES = (
+    "**/{acm,alien-arena,amoeba,antigravitattori,balazar*,battleball,billard-gl,boson,boswars,bouncy,briquolo,bzflag,"
+    "chocolate-doom,chromium-bsu,csmash,egoboo,enemylines?,flightgear,foobillard,freedoom,fretsonfire-game,gl-117,glest,"
+    "gltron,megaglest,netpanzer,pinball,pong2,pouetchess,rott,sabre,sauerbraten,scorched3d,simutrans,slingshot,"
+    "sludge-engine,snowballz,space-orbit,stormbaancoureur,titanion,tomatoes,torcs,torus-trooper*,transcend,tremulous,"
+    "trophy,tuxpuck,warsow,warzone2100,xmountains,xracer}.png"
+)
 SOURCES = (
     Source("clip art", "drawing", "openclipart-png", "**/{animals,people,food,plants}/**/*.png", "public domain", 300),
-    Source("children's drawings", "drawing", "gcompris-pictures", "lang/*", "CC-BY-SA"),
-    Source("paintings", "drawing", "gcompris-pictures", "paintings/*", "public domain", 130, 140, 0.6),
+    Source("children's drawings", "drawing", "gcompris-pictures", "lang/**/*", "CC-BY-SA"),
+    Source(
+        "paintings",
+        "drawing",
+        "gcompris-pictures",
+        "{paintings/whole/*,details/**/*Gogh*_background.webp,details/**/Eglise*_background.webp,details/**/*Tanguy_*ground.webp}",
+        "public domain",
+        without="paintings/whole/board13_0.png",
+        parts=3,
+    ),
     Source(
         "painted portraits",
         "drawing",
@@ -98,11 +121,15 @@ SOURCES = (
     Source("round emoji", "drawing", "fonts-noto-color-emoji", "png/*.png", "OFL-1.1, Apache-2.0", 150),
     Source("office people", "drawing", "tabler-preview-1.2.0", "**/static/illustrations/*/*.png", TABLER, 120),
     Source("maps", "drawing", "kgeography-data", "usr/share/kgeography/*.png", "GPL-2+", 80),
+    Source("dungeon titles", "drawing", "crawl-tiles-data", "**/title_*.png", "GPL-2+, CC0"),
     Source("isometric town", "render", "lincity-ng-data", "**/*.png", "GPL-2+", 120),
     Source("isometric islands", "render", "unknown-horizons", "**/gfx/**/45/*.png", "GPL-2+, CC-BY-SA", 120),
     Source("ray-traced scenes", "render", "povray-examples", "**/*.jpg", "CC-BY-SA-3.0", 180, 110),
     Source("rolling ball", "render", "neverball-data", "**/shot-*/*.jpg", "GPL-2+", 100),
-    Source("screens of games", "render", "games-thumbnails", "**/*.png", "as the games, free", 150, 110),
+    Source("scenes of games", "render", "games-thumbnails", SCENES, "as the games, free", 150, 110),
+    Source(
+        "windows of games", "drawing", "games-thumbnails", "**/*.png", "as the games, free", 150, 110, without=SCENES
+    ),
     Source("furniture", "render", "sweethome3d-furniture", "icons/*.png", "CC-BY-3.0, CC0", 250),
     Source("space ships", "render", "endless-sky-data", "**/images/{ship,outfit}/*.*", "CC-BY-SA-4.0, GPL-3+", 200),
     Source("space machines", "render", "naev-data", "**/{outfit/store,planet/exterior}/[!u]*.*", "GPL-3+, GPL-2+, PD"),
@@ -130,15 +157,30 @@ SOURCES = (
         100,
         hand="shooters",
     ),
+    Source("arenas", "render", "redeclipse-data", "**/maps/*.png", "CC-BY-SA-3.0", without="**/{relax,escape}.png"),
+    Source("race tracks", "render", "supertuxkart-data", "**/tracks/*/*screenshot*.*", "GPL-3+, CC-BY-SA"),
+    Source("snow slopes", "render", "extremetuxracer-data", "**/courses/**/preview.*", "GPL-2+"),
     Source("plastic emoji", "toy", "lobehub-fluent-emoji-3d-1.1.0", "**/*.webp", "MIT", 250),
     Source(
-        "stamps", "photograph", "tuxpaint-stamps-default", "**/{mammals,birds,fruit,insects,flowers}/*.png", "GPL-2+"
+        "stamps",
+        "photograph",
+        "tuxpaint-stamps-default",
+        "**/{mammals,birds,fruit,insects,flowers}/*.png",
+        "GPL-2+",
+        without="**/{bee,hedgehog}.png",
     ),
-    Source("stock", "photograph", ".", KITS, "MIT kits with Unsplash photographs"),
-    Source("places", "photograph", "scratch", "**/{Outdoors,Nature}/*.jpg", "CC-BY-SA-2.0"),
+    Source("stock", "photograph", ".", KITS, "MIT kits with Unsplash photographs", without=MADE_FOR_KITS),
+    Source(
+        "places",
+        "photograph",
+        "scratch",
+        "**/{Outdoors,Nature}/*.jpg",
+        "CC-BY-SA-2.0",
+        without="**/{woods-and-bench,brick-wall1,school2}.jpg",
+    ),
     Source("laboratory", "photograph", "kalzium-data", "**/toolpics/*.jpg", "GPL-2+"),
     Source(
-        "things and places", "photograph", "gcompris-pictures", "{categorization,explore_*,erase}/*", "CC-BY-SA", 260
+        "things and places", "photograph", "gcompris-pictures", "{categorization,explore_*,erase}/**/*", "CC-BY-SA", 260
     ),
     Source("products", "photograph", "vendure-create-3.7.3", "**/*.jpg", "GPL-3 with Unsplash photographs", 60),
     Source(
@@ -189,25 +231,29 @@ class Shots:
             except UnreadablePictureError:
                 continue
 
-    def used(self, chance: random.Random, count: int) -> Iterator[Image.Image]:
-        """Yield photographs as harvests have them: some framed, some signed."""
+    def used(self, count: int) -> Iterator[Image.Image]:
+        """Yield the first photographs, each once."""
         for file in self.files[:count]:
             try:
-                yield as_published(open_picture(file), chance)
+                yield open_picture(file)
             except UnreadablePictureError:
                 continue
 
 
 def files_of(source: Source, art: Path) -> list[Path]:
     """Return the files of a source in a fixed order."""
-    found = {file for pattern in alternatives(source.pattern) for file in (art / source.package).glob(pattern)}
+    found, others = (
+        {file for pattern in alternatives(patterns) for file in (art / source.package).glob(pattern)}
+        for patterns in (source.pattern, source.without)
+    )
+    found -= others
     return sorted(file for file in found if file.suffix.lower() in (".png", ".webp", ".jpg", ".jpeg", ".gif"))
 
 
 def alternatives(pattern: str) -> list[str]:
     """Return the patterns that a pattern with one {a,b} stands for."""
     if "{" not in pattern:
-        return [pattern]
+        return [pattern] if pattern else []
     before, rest = pattern.split("{", 1)
     inside, after = rest.split("}", 1)
     return [before + each + after for each in inside.split(",")]
@@ -238,36 +284,43 @@ def pictures_of(source: Source, art: Path, shots: Shots, chance: random.Random) 
             picture = laid_on(image, chance, None if source.kind == "photograph" else shots)
         else:
             picture = image.convert("RGB")
-        cuttings = CUTTINGS if source.kind == "photograph" and min(picture.size) > 1000 else 1
-        for _ in range(cuttings):
-            part = cutting(picture, chance) if cuttings > 1 else picture
-            yield as_published(part, chance) if source.kind == "photograph" else part
+        for part in parts_of(picture, source, chance):
+            yield part
             made += 1
         if made >= source.count:
             return
 
 
-def cutting(image: Image.Image, chance: random.Random) -> Image.Image:
-    """A part of a large photograph, from a close look to the whole."""
-    side = round(min(image.size) * chance.uniform(0.2, 1))
+def parts_of(picture: Image.Image, source: Source, chance: random.Random) -> Iterator[Image.Image]:
+    """Yield a picture and its ``parts``, or cuttings of a large photograph; those that show next to nothing are not."""
+    if source.kind == "photograph" and min(picture.size) > 1000:
+        parts = [cutting(picture, chance, 0.2) for _ in range(CUTTINGS)]
+    else:
+        parts = [picture, *(cutting(picture, chance, 0.5) for _ in range(source.parts))]
+    yield from (part for part in parts if len(parts) == 1 or np.asarray(part.convert("L")).std() >= 12)
+
+
+def cutting(image: Image.Image, chance: random.Random, least: float) -> Image.Image:
+    """A square part of a picture, of at least this share of the shorter side."""
+    side = round(min(image.size) * chance.uniform(least, 1))
     left, top = chance.randrange(image.width - side + 1), chance.randrange(image.height - side + 1)
     return image.crop((left, top, left + side, top + side))
 
 
-def as_published(image: Image.Image, chance: random.Random) -> Image.Image:
-    """A photograph that was cut out, framed or signed stays a photograph: a plain ground must not make a drawing."""
-    if chance.random() < 0.2:
-        image = cut_out(image.convert("RGB"), chance)
-    if chance.random() < 0.12:
+def published(image: Image.Image, chance: random.Random) -> Image.Image:
+    """Return a picture cut out, framed or signed, as pages show some: what is done to all kinds alike tells nothing."""
+    image, way = image.convert("RGB"), chance.random()
+    if way < 0.4:
+        return cut_out(image, chance)
+    if way < 0.7:
         edge = round(min(image.size) * chance.uniform(0.02, 0.12))
-        image = ImageOps.expand(image.convert("RGB"), edge, chance.choice(("white", "white", "black", "#dddddd")))
-    if chance.random() < 0.12:
-        image = image.convert("RGB")
-        size = max(9, round(min(image.size) * chance.uniform(0.03, 0.07)))
-        place = (chance.uniform(0.02, 0.5) * image.width, image.height - 1.6 * size)
-        words = chance.choice(("©", "", "Photo: ")) + sentence(chance, chance.randrange(1, 4))
-        ImageDraw.Draw(image).text(place, words, chance.choice(("white", "black", "yellow")), font(chance, size))
-    return image
+        return ImageOps.expand(image, edge, chance.choice(("white", "white", "black", "#dddddd")))
+    size = max(9, round(min(image.size) * chance.uniform(0.03, 0.07)))
+    place = (chance.uniform(0.02, 0.5) * image.width, image.height - 1.6 * size)
+    words = chance.choice(("©", "", "Photo: ")) + sentence(chance, chance.randrange(1, 4))
+    signed = image.copy()
+    ImageDraw.Draw(signed).text(place, words, chance.choice(("white", "black", "yellow")), font(chance, size))
+    return signed
 
 
 def cut_out(image: Image.Image, chance: random.Random) -> Image.Image:
@@ -591,19 +644,56 @@ MADE: dict[str, tuple[Kind, Callable[[random.Random, Shots], Image.Image]]] = {
 MADE_COUNT = 130
 
 
-def unpack_resources(folder: Path, target: Path) -> int:
-    """Write the pictures inside gcompris' resource files (.rcc) as files, and return how many there are."""
-    count = 0
+def unpack_resources(folder: Path, target: Path) -> None:
+    """Write the pictures inside gcompris' resource files (.rcc) as files, and its paintings put together."""
     for file in sorted(folder.glob("**/*.rcc")):
-        data = file.read_bytes()
-        for magic, extension in ((b"\xff\xd8\xff", "jpg"), (b"\x89PNG\r\n", "png"), (b"RIFF", "webp")):
-            at = data.find(magic)
-            while at > 3:
-                size = struct.unpack(">I", data[at - 4 : at])[0]
-                whole = 3000 < size <= len(data) - at
-                if whole:
-                    (target / file.stem).mkdir(parents=True, exist_ok=True)
-                    (target / file.stem / f"{at}.{extension}").write_bytes(data[at : at + size])
-                    count += 1
-                at = data.find(magic, at + (size if whole else 3))
-    return count
+        inside = {path.removeprefix("/gcompris/src/activities/"): body for path, body in resources(file.read_bytes())}
+        for path, body in inside.items():
+            if path.endswith((".jpg", ".png", ".webp")):
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                (target / path).write_bytes(body)
+        if file.stem == "paintings":
+            (target / "paintings" / "whole").mkdir()
+            for path, body in inside.items():
+                if "/board/" in path:
+                    put_together(body.decode(), inside).save(target / "paintings" / "whole" / f"{Path(path).stem}.png")
+
+
+def resources(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each file in a compiled resource of Qt (https://doc.qt.io/qt-6/resources.html)."""
+    version, tree, contents, names = struct.unpack(">4I", data[4:20])
+    size = 22 if version >= 2 else 14
+
+    def below(number: int, folder: str) -> Iterator[tuple[str, bytes]]:
+        at = tree + number * size
+        name_at, flags, first, second = struct.unpack(">IHII", data[at : at + 14])
+        length = struct.unpack(">H", data[names + name_at : names + name_at + 2])[0]
+        name = data[names + name_at + 6 : names + name_at + 6 + 2 * length].decode("utf-16-be")
+        path = f"{folder}/{name}" if number else ""
+        if flags & 2:  # a folder: so many, from there
+            for child in range(second, second + first):
+                yield from below(child, path)
+        else:
+            start = contents + second
+            body = data[start + 4 : start + 4 + struct.unpack(">I", data[start : start + 4])[0]]
+            yield path, zlib.decompress(body[4:]) if flags & 1 else body
+
+    yield from below(0, "")
+
+
+def put_together(board: str, inside: dict[str, bytes]) -> Image.Image:
+    """Lay the pieces of a puzzle where its board says that their middles belong."""
+    width, height = (int(found) for found in re.search(r'"width"\s*:\s*(\d+),\s*"height"\s*:\s*(\d+)', board).groups())
+    whole = Image.new("RGBA", (width, height))
+    pieces = re.findall(r'"pixmapfile"\s*:\s*"([^"]+\.webp)",\s*"x"\s*:\s*"([\d.]+)",\s*"y"\s*:\s*"([\d.]+)"', board)
+    for name, across, down in pieces:
+        with Image.open(io.BytesIO(inside[f"paintings/resource/{name}"])) as opened:
+            piece = opened.convert("RGBA")
+        whole.alpha_composite(
+            piece,
+            tuple(
+                max(0, round(share * side - half / 2))
+                for share, side, half in ((float(across), width, piece.width), (float(down), height, piece.height))
+            ),
+        )
+    return whole.crop(whole.getbbox()).convert("RGB")  # the seams are not quite opaque
