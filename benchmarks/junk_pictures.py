@@ -5,8 +5,9 @@ npm's by ``npm pack NAME`` and ``tar``, arcade's wheel by ``unzip``; the SVG fil
 renderer) and photographs that lie beside the checkout. What lies in archives within packages is unpacked beside them:
 ``data.pk3`` of nexuiz-data in ``nexuiz-data/unpacked``, the level shots of openarena's in ``openarena/unpacked``, the
 icons that the catalogues of sweethome3d-furniture name in its ``icons``, 700 bitmaps of the font of
-fonts-noto-color-emoji in its ``png``, the campaigns of wesnoth in ``wesnoth-1.16-NAME``. What is missing is left out.
-Text, collages and stylised photographs are made here. Nothing of it is part of the project: only weights are.
+fonts-noto-color-emoji in its ``png``, the campaigns of wesnoth in ``wesnoth-1.16-NAME``, by ``curate_heads.py`` the
+resource files of gcompris-qt-data in ``gcompris-pictures``. What is missing is left out. The sources were looked at,
+those of photographs picture by picture. Text, collages and stylised photographs are made here. Nothing of it is part of the project: only weights are.
 """
 
 import io
@@ -653,7 +654,7 @@ def unpack_resources(folder: Path, target: Path) -> None:
                 (target / path).parent.mkdir(parents=True, exist_ok=True)
                 (target / path).write_bytes(body)
         if file.stem == "paintings":
-            (target / "paintings" / "whole").mkdir()
+            (target / "paintings" / "whole").mkdir(parents=True, exist_ok=True)
             for path, body in inside.items():
                 if "/board/" in path:
                     put_together(body.decode(), inside).save(target / "paintings" / "whole" / f"{Path(path).stem}.png")
