@@ -7,7 +7,8 @@ renderer) and photographs that lie beside the checkout. What lies in archives wi
 icons that the catalogues of sweethome3d-furniture name in its ``icons``, 700 bitmaps of the font of
 fonts-noto-color-emoji in its ``png``, the campaigns of wesnoth in ``wesnoth-1.16-NAME``, by ``curate_heads.py`` the
 resource files of gcompris-qt-data in ``gcompris-pictures``. What is missing is left out. The sources were looked at,
-those of photographs picture by picture. Text, collages and stylised photographs are made here. Nothing of it is part of the project: only weights are.
+those of photographs picture by picture. Text, collages and stylised photographs are made here. Nothing of it is part of
+the project: only weights are.
 """
 
 import io
