@@ -244,18 +244,20 @@ class Shots:
 
 def files_of(source: Source, art: Path) -> list[Path]:
     """Return the files of a source in a fixed order."""
-    found, others = (
-        {file for pattern in alternatives(patterns) for file in (art / source.package).glob(pattern)}
-        for patterns in (source.pattern, source.without)
-    )
-    found -= others
+    folder = art / source.package
+    found = matching(folder, source.pattern) - matching(folder, source.without)
     return sorted(file for file in found if file.suffix.lower() in (".png", ".webp", ".jpg", ".jpeg", ".gif"))
+
+
+def matching(folder: Path, pattern: str) -> set[Path]:
+    """Return what a pattern with at most one {a,b} finds; an empty one finds nothing."""
+    return {file for each in alternatives(pattern) for file in folder.glob(each)} if pattern else set()
 
 
 def alternatives(pattern: str) -> list[str]:
     """Return the patterns that a pattern with one {a,b} stands for."""
     if "{" not in pattern:
-        return [pattern] if pattern else []
+        return [pattern]
     before, rest = pattern.split("{", 1)
     inside, after = rest.split("}", 1)
     return [before + each + after for each in inside.split(",")]

@@ -14,12 +14,14 @@ def scene():
     return image
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("kernel", ["bilinear", "lanczos"])
 @pytest.mark.parametrize("size", [(500, 375), (100, 75), (37, 480), (1, 1)])
-def test_both_ways_of_resampling_agree_but_for_rounding(scene, size, kernel):
-    fast, slow = (way(scene, size, kernel) for way in (resample.by_cykooz, resample.by_pillow))
+def test_both_ways_of_resampling_agree_but_for_rounding(scene, size, kernel, mode):
+    fast, slow = (way(scene.convert(mode), size, kernel) for way in (resample.by_cykooz, resample.by_pillow))
 
     assert fast.size == slow.size == size
+    assert fast.mode == slow.mode == mode
     assert np.square(np.asarray(fast).astype(float) - np.asarray(slow)).mean() < 2.0  # of 255 levels: 45 dB
 
 
