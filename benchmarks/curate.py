@@ -24,15 +24,16 @@ import numpy as np
 from planting import PHOTOS, SAME_PHOTOGRAPH, TRANSFORMS, Table, embedded, monkeys, picture, strangers
 from sklearn.metrics import roc_auc_score
 
-from imgkit.curate import hamming
-from imgkit.curate.clean import curate
+from imgkit.components import groups_of
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.duplicates import COPY_FROM, best_of, find_copies
-from imgkit.curate.fingerprints import LOOK_AT_PX, fingerprints
-from imgkit.curate.grouping import groups_of
+from imgkit.curate.copies import hamming
+from imgkit.curate.copies.fingerprints import MEASURED_PX, fingerprints
+from imgkit.curate.copies.grouping import COPY_FROM, best_of, find_copies
+from imgkit.curate.pipeline import curate
 from imgkit.manifest import Manifest
 from imgkit.progress import Silent
-from imgkit.vision.decode import GREY_TAIL_SHARE, OWN_FILES, Decoded, Rejected, decode, grey_band, open_picture
+from imgkit.vision import GREY_TAIL_SHARE
+from imgkit.vision.decode import OWN_FILES, Decoded, Rejected, decode, grey_band, open_picture
 from imgkit.vision.resize import jpeg_bytes, shrink
 
 TABLE = Table("measure", "of", "value")
@@ -179,7 +180,7 @@ def share_right(pairs, shown, threshold: float) -> float:
 def damaged(arguments: argparse.Namespace) -> None:
     """Odd files, photographs whose data was cut before an end marker, and whole photographs."""
     every = [one for folder in ("monkeys", "bears_harvest", "offtopic") for one in whole(arguments.photos / folder)]
-    bands = [grey_band(open_picture(file, longest=LOOK_AT_PX)) for file in every]
+    bands = [grey_band(open_picture(file, longest=MEASURED_PX)) for file in every]
     flagged = [file.name for file, band in zip(every, bands, strict=True) if band >= GREY_TAIL_SHARE]
     tell(
         "whole photographs called damaged",
@@ -217,7 +218,7 @@ def harvested_band(body: bytes) -> float:
     """Return the grey band of what a harvest keeps of a body."""
     outcome = decode(body, limits=OWN_FILES)
     assert isinstance(outcome, Decoded)
-    again = decode(jpeg_bytes(shrink(outcome.image, 500)), limits=OWN_FILES, longest=LOOK_AT_PX)
+    again = decode(jpeg_bytes(shrink(outcome.image, 500)), limits=OWN_FILES, longest=MEASURED_PX)
     assert isinstance(again, Decoded)
     return grey_band(again.image)
 
@@ -303,11 +304,11 @@ def speed(arguments: argparse.Namespace) -> None:
     hashes = chance.integers(0, 2**63, 1_000_000, dtype=np.uint64) * np.uint64(2)
     hashes[-50_000:] = hashes[:50_000] ^ (np.uint64(1) << chance.integers(0, 64, 50_000).astype(np.uint64))
     began = time.process_time()
-    groups = hamming.groups_within(hashes, 6)
+    pairs = hamming.pairs_within(hashes, 6)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
     tell(
-        "hashes grouped",
-        f"1,000,000 within 6 bits, {groups.max() + 1:,} groups",
+        "hashes compared",
+        f"1,000,000 within 6 bits, {len(pairs):,} pairs",
         f"{time.process_time() - began:.1f} CPU s, peak {peak:.2f} GiB of the whole process",
     )
     if not arguments.photos.exists():

@@ -29,11 +29,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.extmath import randomized_svd
 
-from imgkit.curate.checks.heads import MEASURES, measured
-from imgkit.curate.fingerprints import LOOK_AT_PX, RECORD, measure
-from imgkit.vision.backbone import Backbone, TexturedBackbone, load_backbone
+from imgkit.curate.copies.fingerprints import MEASURED_PX, RECORD, measure
+from imgkit.curate.ranking.heads import MEASURES, measured
 from imgkit.vision.decode import OWN_FILES, Decoded, decode
-from imgkit.vision.textures import BACKBONE, HEADS_FILE, standardised
+from imgkit.vision.features.backbone import Backbone, TexturedBackbone, load_backbone
+from imgkit.vision.features.textures import BACKBONE, HEADS_FILE, standardised
 
 Floats = npt.NDArray[np.float64]
 
@@ -226,7 +226,7 @@ def look_at(
                 pixels.append(np.asarray(whole))
             else:
                 pixels.append(backbone.prepare(image))
-            prints[number] = measure([picture(body, longest=LOOK_AT_PX)])[0]
+            prints[number] = measure([picture(body, longest=MEASURED_PX)])[0]
         looks.append(backbone.features_and_textures(np.stack(pixels))[1])
     return np.concatenate(looks) if looks else np.zeros((0, 0), np.float32), prints
 

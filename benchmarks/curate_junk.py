@@ -26,13 +26,13 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from imgkit.curate.checks.heads import logits
 from imgkit.curate.checks.junk import THRESHOLD
-from imgkit.curate.checks.offtopic import distances_from_every_label
-from imgkit.curate.ranking import BIAS, VOICES, log_odds, scores_of
-from imgkit.vision.backbone import load_backbone
+from imgkit.curate.ranking.heads import logits
+from imgkit.curate.ranking.junk_score import BIAS, DETECTORS, log_odds, scores_of
+from imgkit.curate.ranking.label_distances import distances_from_every_label
 from imgkit.vision.decode import UnreadablePictureError, open_picture
-from imgkit.vision.textures import BACKBONE, heads
+from imgkit.vision.features.backbone import load_backbone
+from imgkit.vision.features.textures import BACKBONE, heads
 
 HARVESTS = 24
 LABELS = 3
@@ -207,7 +207,7 @@ def heads_unaware(
 def report(judged: Sequence[Judged]) -> None:
     bad = np.concatenate([one.bad for one in judged])
     print(f"\n{len(judged)} imitated harvests, {len(bad)} pictures, {bad.sum()} of them junk; AUC by source of junk")
-    print(f"  {'source':28s}    n   {'  '.join(f'{name:>9s}' for name in VOICES)}   together   as packaged")
+    print(f"  {'source':28s}    n   {'  '.join(f'{name:>9s}' for name in DETECTORS)}   together   as packaged")
     fitted, packaged = [], []
     for name in sorted({source for one in judged for source in one.sources} - {"photograph"}):
         model = fit(judged, without=name)
@@ -216,7 +216,7 @@ def report(judged: Sequence[Judged]) -> None:
             rows = (one.sources == name) | ~one.bad
             scores, truth = one.scores[rows], one.bad[rows]
             truths.append(truth)
-            alone.append([roc_auc_score(truth, scores[:, n]) for n in range(len(VOICES))])
+            alone.append([roc_auc_score(truth, scores[:, n]) for n in range(len(DETECTORS))])
             together.append(roc_auc_score(truth, model.decision_function(scores)))
             ours.append(roc_auc_score(truth, log_odds(scores)))
             count += int(truth.sum())
@@ -226,7 +226,7 @@ def report(judged: Sequence[Judged]) -> None:
         print(f"  {name:28s} {count:4d}   {each}   {fitted[-1]:8.3f}   {packaged[-1]:11.3f}")
     print(f"  mean over sources: fitted without the source {np.mean(fitted):.3f}, as packaged {np.mean(packaged):.3f}")
     model = fit(judged)
-    weights = ", ".join(f"{name} {each:.2f}" for name, each in zip(VOICES, model.coef_[0], strict=True))
+    weights = ", ".join(f"{name} {each:.2f}" for name, each in zip(DETECTORS, model.coef_[0], strict=True))
     print(f"  fitted on all: {weights}, bias {model.intercept_[0]:.2f}; packaged bias {BIAS}")
     odds = log_odds(np.concatenate([one.scores for one in judged]))
     for limit in (-3.0, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0):
@@ -260,13 +260,13 @@ def exam(photos: Path, bears: Looked) -> None:
     measured["offtopic"], _ = distances_from_every_label(part.features, labels, np.arange(len(labels)), neighbours=10)
     scores = scores_of(measured, labels, np.arange(len(labels)))
     odds = log_odds(scores)
-    alone = ", ".join(f"{name} alone {roc_auc_score(bad, scores[:, n]):.3f}" for n, name in enumerate(VOICES))
+    alone = ", ".join(f"{name} alone {roc_auc_score(bad, scores[:, n]):.3f}" for n, name in enumerate(DETECTORS))
     print(f"\nharvest of bears: {len(bad)} distinct pictures, {bad.sum()} of them junk")
     print(f"  AUC together {roc_auc_score(bad, odds):.3f}, {alone}")
     print(f"  good pictures from the threshold on: {((odds >= THRESHOLD) & ~bad).sum()}")
     place = odds.argsort()[::-1].argsort() + 1
     for row in np.flatnonzero(bad):
-        said = ", ".join(f"{name} {each:.1f}" for name, each in zip(VOICES, scores[row], strict=True))
+        said = ", ".join(f"{name} {each:.1f}" for name, each in zip(DETECTORS, scores[row], strict=True))
         print(f"  {part.names[row]}: place {place[row]} of {len(bad)}, log-odds {odds[row]:.2f} ({said})")
 
 

@@ -17,9 +17,9 @@ from planting import PHOTOS, Table, embedded, f1, flipped, monkeys, picture, str
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from imgkit.curate.checks.offtopic import THRESHOLD as OFFTOPIC_THRESHOLD
-from imgkit.curate.checks.offtopic import distances_from_every_label
-from imgkit.curate.confident import CONTRADICTS, EXPECTED, find_label_errors
-from imgkit.vision.probe import knn_probabilities, out_of_fold
+from imgkit.curate.ranking.label_distances import distances_from_every_label
+from imgkit.vision.features.confident_learning import CONTRADICTS, EXPECTED, find_label_errors
+from imgkit.vision.features.probe import knn_probabilities, out_of_fold
 
 RATES = ((0.02, False), (0.05, False), (0.1, False), (0.2, False), (0.1, True), (0.2, True))
 SMALL = ((2, 40), (4, 30), (10, 20))  # labels, pictures of each

@@ -18,13 +18,13 @@ import numpy as np
 from PIL import Image
 from planting import PHOTOS, TRANSFORMS, Table, flipped, monkeys, strangers
 
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig, Policy
-from imgkit.harvest.collect import harvest
+from imgkit.curate.pipeline import curate
 from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.pipeline import harvest
 from imgkit.manifest import Manifest, Query
+from imgkit.models.evaluate import evaluate_folder
 from imgkit.train.config import TrainConfig
-from imgkit.train.evaluate import evaluate_folder
 from imgkit.train.run import train
 
 WRONG, OFF_TOPIC, COPIED = 0.10, 0.05, 0.05

@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 from imgkit.demo.builder import ROBOTS, WorldBuilder
-from imgkit.demo.faults import FAULTS
-from imgkit.demo.web import Web, serve
+from imgkit.demo.web.faults import FAULTS
+from imgkit.demo.web.server import Web, serve
 from imgkit.demo.world import Drawing, Host
-from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.pipeline import harvest
 from imgkit.manifest import Manifest, Query
 
 WORKERS = 32

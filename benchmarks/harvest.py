@@ -154,8 +154,8 @@ def resident_mib() -> float:
 
 def harvest_list(place: Path, progress):
     """Harvest the list with imgkit; return the last row of its yield table."""
-    from imgkit.harvest.collect import harvest
     from imgkit.harvest.config import HarvestConfig
+    from imgkit.harvest.pipeline import harvest
     from imgkit.manifest import Query
 
     query = Query(label="all", name="all", text=str(place / "list.csv"), providers=("urls",))
@@ -244,7 +244,7 @@ def write_lists(place: Path, urls: list[str]) -> None:
 
 def serve(pictures: int, shape: str, ready: "multiprocessing.Queue[list[str]]") -> None:
     """Serve the pictures until the process is ended."""
-    from imgkit.demo.drawing import Drawings
+    from imgkit.demo.drawing.render import Drawings
     from imgkit.demo.world import Drawing
 
     drawings, (width, height) = Drawings(), map(int, shape.split("x"))

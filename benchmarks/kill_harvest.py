@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imgkit.demo.population import small_world
-from imgkit.demo.web import serve
+from imgkit.demo.web.server import serve
 from imgkit.manifest import Manifest
 
 FAULTS = ("404", "429_once", "503_once", "reset_once", "redirect_three", "truncated", "html_named_jpg", "placeholder")

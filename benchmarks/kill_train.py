@@ -32,10 +32,10 @@ import torch
 from PIL import Image
 
 from imgkit.errors import UsageError
-from imgkit.train import checkpoint
 from imgkit.train.config import TrainConfig
+from imgkit.train.finetune import checkpoint
 from imgkit.train.run import train
-from imgkit.vision import torchvision_ops
+from imgkit.vision.features import torchvision_ops
 
 torchvision_ops.ensure()
 import timm  # noqa: E402  (needs the line above)

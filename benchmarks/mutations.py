@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image
 
-from imgkit.curate.fingerprints import RECORD, look_at_bodies
+from imgkit.curate.copies.fingerprints import RECORD, measure_bodies
 from imgkit.engine import LocalEngine, WorkerFailure
-from imgkit.harvest.ingest import Task, ingest
+from imgkit.harvest.storage.ingest import Task, ingest
 from imgkit.vision.decode import Rejected
 
 TIMEOUT_S, MEMORY_BYTES = 20.0, 2**30
@@ -43,7 +43,7 @@ def main() -> None:
     sources = encoded(drawn())
     for title, function, wrap, name in (
         ("the guard of harvest", ingest, lambda body: Task(body=body, size=500, smallest_side=64), named),
-        ("curate's first look", look_at_bodies, lambda body: [body], looked),
+        ("curate's first look", measure_bodies, lambda body: [body], looked),
     ):
         began, before = time.monotonic(), peak_mib()
         with LocalEngine(arguments.workers, timeout_s=TIMEOUT_S, memory_bytes=MEMORY_BYTES) as engine:

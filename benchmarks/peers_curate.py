@@ -177,9 +177,10 @@ def moved_bits(folder: Path) -> str:
     """Say how far the hashes of small decodes are from those of all pixels."""
     files = sorted(folder.iterdir())
     small, whole = (
-        [phash.phash64(open_picture(file, longest=longest)) for file in files] for longest in (3 * phash.SIDE_PX, None)
+        [phash.orientations(open_picture(file, longest=longest)).value for file in files]
+        for longest in (3 * phash.SIDE_PX, None)
     )
-    bits = [phash.distance(*pair) for pair in zip(small, whole, strict=True)]
+    bits = [(one ^ other).bit_count() for one, other in zip(small, whole, strict=True)]
     return (
         f"of {len(bits)} hashes {bits.count(0)} are those of all pixels; the others differ by {max(bits)} bits at most"
     )

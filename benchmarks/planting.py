@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from imgkit.curate.pictures import Picture
+from imgkit.curate.pictures import ItemPicture
 from imgkit.files import sha256_of
-from imgkit.vision.backbone import Backbone, load_backbone
-from imgkit.vision.embeddings import embed
+from imgkit.vision.features.backbone import Backbone, load_backbone
+from imgkit.vision.features.embeddings import embed
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos"
 """Beside the checkout, and no part of the project."""
@@ -30,12 +30,12 @@ def strangers(photos: Path) -> list[Path]:
     return sorted((photos / "offtopic").glob("*"))
 
 
-def picture(file: Path, label: str) -> Picture:
+def picture(file: Path, label: str) -> ItemPicture:
     """Return a file as curate knows it."""
     with Image.open(file) as image:
         width, height = image.size
     digest = sha256_of(file)
-    return Picture(
+    return ItemPicture(
         label=label,
         image_id=digest[:20],
         path=file,
@@ -53,7 +53,7 @@ def packaged() -> Backbone:
     return load_backbone("tf_efficientnet_lite0", weights="packaged", device="cpu")
 
 
-def embedded(pictures: Sequence[Picture], cache: Path) -> np.ndarray:
+def embedded(pictures: Sequence[ItemPicture], cache: Path) -> np.ndarray:
     """Return the features of pictures by the packaged network; those in ``cache`` are not computed again."""
     return embed(
         [one.path for one in pictures],

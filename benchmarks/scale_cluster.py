@@ -14,13 +14,14 @@ from pathlib import Path
 from scale import Figure, Setting
 
 from harvest import serve
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate
 from imgkit.engine import ClusterEngine, Engine
-from imgkit.harvest.collect import DECODE_SECONDS, harvest
 from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.pipeline import harvest
 from imgkit.manifest import Manifest, Query
-from imgkit.manifest.digest import digest
+from imgkit.manifest.exports import digest
+from imgkit.vision.guarded import MEMORY_BYTES, SECONDS
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "photos" / "monkeys"
 URLS, SHAPE = 10_000, "320x240"
@@ -126,7 +127,7 @@ def engine_of(way: str) -> Iterator[tuple[Engine | None, Callable[[], None]]]:
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
     try:
         nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
-        with ClusterEngine(cluster.address, timeout_s=DECODE_SECONDS) as engine:
+        with ClusterEngine(cluster.address, timeout_s=SECONDS, memory_bytes=MEMORY_BYTES, guarded=True) as engine:
             list(engine.map(abs, [-1] * 8))  # until both are there
             killed = way.endswith("half way")
             yield engine, lambda: cluster.remove_node(nodes[0], allow_graceful=False) if killed else None

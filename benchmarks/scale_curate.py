@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
 from scale import Figure, Setting, peak_mib
 
-from imgkit.curate.duplicates import COSINE_FROM, NEIGHBOURS
-from imgkit.curate.hamming import groups_within
-from imgkit.curate.neighbours import nearest
+from imgkit.curate.copies.grouping import COSINE_FROM, NEIGHBOURS
+from imgkit.curate.copies.hamming import pairs_within
+from imgkit.curate.copies.neighbours import nearest
 
 HASHES, RADIUS = 1_000_000, 6
 EMBEDDINGS, DIMENSION, LATENT = 200_000, 1280, 384
@@ -17,18 +19,20 @@ SAMPLE = 2_000  # hashes whose neighbours are looked for by brute force
 
 
 def hashes(setting: Setting) -> Iterator[Figure]:
-    """Group hashes at the distance that curate uses."""
+    """Find the pairs of hashes at the distance that curate uses."""
     count = setting.of(HASHES)
     drawn = some_hashes(count)
     before = peak_mib()
     started = time.monotonic()
     cpu = time.process_time()
-    groups = groups_within(drawn, RADIUS)
-    title = f"{count:,} hashes grouped at {RADIUS} bits"
+    pairs = pairs_within(drawn, RADIUS)
+    title = f"{count:,} hashes, pairs within {RADIUS} bits"
     yield Figure(what=title, value=time.monotonic() - started, unit="s", bar=60)
     yield Figure(what=f"{title}, processor time", value=time.process_time() - cpu, unit="s")
     yield Figure(what=f"{title}, peak memory", value=peak_mib(), unit="MiB", bar=2048)
     yield Figure(what=f"{title}, memory before", value=before, unit="MiB")
+    graph = scipy.sparse.coo_array((np.ones(len(pairs), np.bool_), (pairs.first, pairs.second)), shape=(count, count))
+    groups = scipy.sparse.csgraph.connected_components(graph, directed=False)[1]  # equal hashes are paired with one
     found, there = 0, 0
     for one in np.random.default_rng(1).choice(count, min(SAMPLE, count), replace=False).tolist():
         near = np.flatnonzero(np.bitwise_count(drawn ^ drawn[one]) <= RADIUS)

@@ -54,7 +54,7 @@ def manifest(setting: Setting) -> Iterator[Figure]:
 def review(setting: Setting) -> Iterator[Figure]:
     """Serve the review page on loopback, and ask for what it shows, page by page."""
     from imgkit.curate.review.config import ReviewConfig
-    from imgkit.curate.review.serve import review as serve
+    from imgkit.curate.review.server import review as serve
 
     count = setting.of(PICTURES)
     data = filled(setting.folder / f"manifest-{count}", count, setting.of(DECIDED))
@@ -99,14 +99,14 @@ def review(setting: Setting) -> Iterator[Figure]:
 
 def pictures(setting: Setting) -> Iterator[Figure]:
     """Gather the pictures as curate does at its start, without their files."""
-    from imgkit.curate.pictures import gather
+    from imgkit.curate.pictures import read_pictures
 
     count = setting.of(PICTURES)
     data = filled(setting.folder / f"manifest-{count}", count, setting.of(DECIDED))
     forget(data / "manifest.db")
     started = time.monotonic()
     with Manifest.open_existing(data) as known:
-        assert len(gather(known)) == count
+        assert len(read_pictures(known)) == count
     title = f"curate's list of {count:,} pictures"
     yield Figure(what=title, value=time.monotonic() - started, unit="s")
     yield Figure(what=f"{title}, peak memory", value=peak_mib(), unit="MiB")
@@ -116,9 +116,10 @@ class Page:
     """A browser's connection to the page."""
 
     def __init__(self, url: str) -> None:
-        self._address, _, token = url.partition("/?t=")
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        self._opener.open(f"{self._address}/?t={token}").read()
+        self._address, _, token = url.partition("/#t=")
+        self._opener = urllib.request.build_opener()
+        self._opener.addheaders = [("x-imgkit-token", token)]
+        self._opener.open(f"{self._address}/").read()
         state = json.loads(self.get("/api/state"))
         self.revision, self._write_key = state["revision"], state["write_key"]
 

@@ -15,18 +15,18 @@ from scale import Figure, Setting
 from scale_cluster import PHOTOS, folders_of
 
 from harvest import serve
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.fingerprints import fingerprints
-from imgkit.curate.pictures import gather
-from imgkit.harvest.collect import harvest
+from imgkit.curate.copies.fingerprints import fingerprints
+from imgkit.curate.pictures import read_pictures
+from imgkit.curate.pipeline import curate
 from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.pipeline import harvest
 from imgkit.manifest import Manifest, Query
 from imgkit.progress import Silent
 from imgkit.shards.export import export_shards
 from imgkit.shards.restore import restore_shards
-from imgkit.vision.backbone import load_backbone
-from imgkit.vision.embeddings import embed_readable
+from imgkit.vision.features.backbone import load_backbone
+from imgkit.vision.features.embeddings import embed_readable
 
 URLS = 1_000
 SHAPES = ("640x480", "1600x1200")
@@ -43,7 +43,7 @@ def stages(setting: Setting) -> Iterator[Figure]:
     queries = folders_of(count, setting.folder)
     yield from cost("harvest of a folder", count, lambda: harvest(queries, HarvestConfig(data=data), environ={}))
     with Manifest.open_existing(data) as manifest:
-        pictures, cache = gather(manifest), manifest.folder.cache
+        pictures, cache = read_pictures(manifest), manifest.folder.cache
     count = len(pictures)
     yield from cost("curate: fingerprints", count, lambda: fingerprints(pictures, cache=cache, progress=Silent()))
     backbone = load_backbone()

@@ -31,38 +31,32 @@ from scipy.stats import rankdata
 from torch import nn
 from train_photos import harvested
 
+from imgkit.arrays import Float64Array
+from imgkit.dataset.folder import scan
+from imgkit.dataset.groups import group_numbers, numbers_of
+from imgkit.dataset.picture import LabelledPicture
+from imgkit.models.classifier import load_classifier
+from imgkit.models.evaluate import evaluate_folder
+from imgkit.models.export import export_onnx
+from imgkit.models.model_folder import read_metadata
+from imgkit.models.network import Normalise, set_head
+from imgkit.models.out_of_distribution import fit_detector
+from imgkit.models.predict import Prediction, predict
 from imgkit.progress import Silent
-from imgkit.train.augment import Augmentation
-from imgkit.train.batches import Batches
-from imgkit.train.check import Loss, Trial, check, check_network, cross_entropy
-from imgkit.train.classifier import load_classifier
 from imgkit.train.config import TrainConfig
-from imgkit.train.evaluate import evaluate_folder
-from imgkit.train.export import export_onnx
-from imgkit.train.familiar import fit_familiar
-from imgkit.train.folder import scan
-from imgkit.train.metrics import Floats
-from imgkit.train.model import Normalise, set_head
-from imgkit.train.modelfolder import read_about
-from imgkit.train.picture import Picture
-from imgkit.train.pixels import SQUASH_RATIO, THREADS, Squares, squares, squash
-from imgkit.train.predict import Prediction, predict
-from imgkit.train.probing import (
-    fit_head,
-    group_numbers,
-    label_issues,
-    logits,
-    numbers_of,
-    out_of_fold,
-)
-from imgkit.train.recipe import BATCH_ON_CPU, recipe
+from imgkit.train.data.augment import Augmentation
+from imgkit.train.data.batches import Batches
+from imgkit.train.data.pixel_cache import SQUASH_RATIO, THREADS, PixelCache, squares, squash
+from imgkit.train.data.split import divide
+from imgkit.train.finetune.recipe import BATCH_ON_CPU, recipe
+from imgkit.train.finetune.setup import network, seconds_per_step
+from imgkit.train.probe.linear_probe import fit_head, logits, out_of_fold, review_labels
 from imgkit.train.run import train
-from imgkit.train.split import divide
-from imgkit.train.tuning import network, seconds_per_step
-from imgkit.vision import torchvision_ops
-from imgkit.vision.backbone import Backbone, load_backbone, preprocessing_of
+from imgkit.train.sanity_checks import Loss, SanityCheck, check, check_network, cross_entropy
 from imgkit.vision.decode import open_picture
-from imgkit.vision.embeddings import embed
+from imgkit.vision.features import torchvision_ops
+from imgkit.vision.features.backbone import Backbone, load_backbone, preprocessing_of
+from imgkit.vision.features.embeddings import embed
 
 torchvision_ops.ensure()
 import timm  # noqa: E402  (needs the line above)
@@ -129,26 +123,26 @@ def part_agree(world: World) -> None:
     split.write_text("\n".join(["file_name,split", *rows]) + "\n")
     model = train(world.config(name="agree", split_file=split)).run / "model"
     tested = pictures[:AGREE]
-    labels = read_about(model).labels
+    labels = read_metadata(model).labels
     said = predict(model, tested, top=len(labels), device="cpu")
     ours = np.array([[dict(pairs(each))[label] for label in labels] for each in said])
 
     evaluated = evaluate_folder(model, world.photos / "monkeys", cache=world.work / "cache", device="cpu").predictions
     places = {path: place for place, path in enumerate(tested)}
     order = [places[each.path] for each in evaluated.pictures]
-    show_agreement("evaluate", ours[order], evaluated.answers.probabilities)
+    show_agreement("evaluate", ours[order], evaluated.predictions.probabilities)
 
     prepared = prepared_pictures(model, tested)
     export_onnx(model, world.work / "model.onnx")
     session = InferenceSession(str(world.work / "model.onnx"), providers=["CPUExecutionProvider"])
-    answers = [session.run(None, {"pictures": part.numpy()})[0] for part in (prepared / 255).split(BATCH)]
-    show_agreement("ONNX", ours, np.concatenate(answers))
+    predictions = [session.run(None, {"pictures": part.numpy()})[0] for part in (prepared / 255).split(BATCH)]
+    show_agreement("ONNX", ours, np.concatenate(predictions))
 
     net = timm.create_model(f"local-dir:{model}", pretrained=True).eval()
     normalise = Normalise(preprocessing_of(net))
     with torch.inference_mode():
-        answers = [net(normalise(part / 255)).softmax(dim=1).numpy() for part in prepared.split(BATCH)]
-    show_agreement("timm local-dir", ours, np.concatenate(answers))
+        predictions = [net(normalise(part / 255)).softmax(dim=1).numpy() for part in prepared.split(BATCH)]
+    show_agreement("timm local-dir", ours, np.concatenate(predictions))
 
 
 def pairs(prediction: Prediction) -> list[tuple[str, float]]:
@@ -158,10 +152,10 @@ def pairs(prediction: Prediction) -> list[tuple[str, float]]:
 def prepared_pictures(model: Path, paths: Sequence[Path]) -> torch.Tensor:
     """Return (N, 3, S, S) bytes as floats, 0 to 255."""
     classifier = load_classifier(model, device="cpu")
-    return torch.from_numpy(np.stack([classifier.see(path) for path in paths])).permute(0, 3, 1, 2).float()
+    return torch.from_numpy(np.stack([classifier.preprocess(path) for path in paths])).permute(0, 3, 1, 2).float()
 
 
-def show_agreement(name: str, ours: Floats, theirs: Floats) -> None:
+def show_agreement(name: str, ours: Float64Array, theirs: Float64Array) -> None:
     same = (ours.argmax(axis=1) == theirs.argmax(axis=1)).mean()
     show(
         "agree",
@@ -211,7 +205,7 @@ def part_check(world: World) -> None:
         show_trials(name, check_network(net, images, targets, 10, loss=loss, lr=lr), started)
 
 
-def show_trials(name: str, trials: Sequence[Trial], started: float) -> None:
+def show_trials(name: str, trials: Sequence[SanityCheck], started: float) -> None:
     failed = [trial.name for trial in trials if not trial.passed]
     found = f"found: not true that {'; '.join(failed)}" if failed else f"all {len(trials)} trials passed"
     show("check", name, found, f"{time.monotonic() - started:.0f} s")
@@ -289,7 +283,7 @@ def part_flips(world: World) -> None:
         ]
         _, strength = fit_head(features, wrong)
         judged = out_of_fold(features, wrong, labels, strength=strength, folds=5, seed=0)
-        worst = label_issues(judged.answers, wrong, labels)[: round(0.15 * len(wrong))]
+        worst = review_labels(judged, wrong, labels).issues[: round(0.15 * len(wrong))]
         found = {each.picture.path for each in worst} & {pictures[place].path for place in flipped}
         show(
             "flips",
@@ -307,13 +301,13 @@ def part_unknown(world: World) -> None:
     known = splits.of("train", "val")
     files = sorted(path for path in (world.photos / "offtopic").iterdir() if path.is_file())
     others = embed(files, backbone, cache=world.work / "cache")
-    familiar = fit_familiar(features[~test], numbers_of(known, labels), group_numbers(known), len(labels))
-    inside, outside = familiar.of(features[test]), familiar.of(others)
+    detector = fit_detector(features[~test], numbers_of(known, labels), group_numbers(known), len(labels))
+    inside, outside = detector.similarity(features[test]), detector.similarity(others)
     head, strength = fit_head(features[~test], known)
     cooled = out_of_fold(features[~test], known, labels, strength=strength, folds=5, seed=0).calibration.temperature
     sure = [confidence(logits(head, each) / cooled) for each in (features[test], others)]
     show("unknown", "area under the curve: distance", f"{area(inside, outside):.4f}", f"confidence {area(*sure):.4f}")
-    flagged = (outside < familiar.threshold).mean(), (inside < familiar.threshold).mean()
+    flagged = (outside < detector.threshold).mean(), (inside < detector.threshold).mean()
     show(
         "unknown",
         "flagged",
@@ -356,10 +350,10 @@ def part_cache(world: World) -> None:
     show("cache", f"decoded once, {CACHED} pictures", f"{time.monotonic() - started:.1f} s")
     sizes = stored.sizes
 
-    def decoded(chosen: torch.Tensor) -> Squares:
+    def decoded(chosen: torch.Tensor) -> PixelCache:
         with ThreadPoolExecutor(THREADS) as pool:
             rows = pool.map(lambda at: squash(open_picture(found.pictures[at].path), side), chosen.tolist())
-        return Squares(pixels=torch.from_numpy(np.stack(list(rows))), sizes=sizes[chosen])
+        return PixelCache(pixels=torch.from_numpy(np.stack(list(rows))), sizes=sizes[chosen])
 
     every = torch.randperm(CACHED, generator=torch.Generator().manual_seed(0)).split(batch)
     plan = recipe(config, targets.tolist(), on_gpu=False)
@@ -404,7 +398,7 @@ def part_finetune(world: World) -> None:
         show("finetune", f"seed {seed}, {world.finetune_steps} steps", f"{report.picked}: {found}", report.verdict())
 
 
-def features_of(world: World) -> tuple[np.ndarray, tuple[Picture, ...], tuple[str, ...], Backbone]:
+def features_of(world: World) -> tuple[np.ndarray, tuple[LabelledPicture, ...], tuple[str, ...], Backbone]:
     cache = world.work / "cache"
     found = scan(world.photos / "monkeys", cache=cache, progress=Silent())
     backbone = load_backbone(weights="packaged", device="cpu")
@@ -417,7 +411,7 @@ def features_of(world: World) -> tuple[np.ndarray, tuple[Picture, ...], tuple[st
     )
 
 
-def ready_to_tune(world: World) -> tuple[Batches, object, list[Picture]]:
+def ready_to_tune(world: World) -> tuple[Batches, object, list[LabelledPicture]]:
     features, pictures, labels, backbone = features_of(world)
     splits = divide(pictures, validation_share=0.15, test_share=0.15, seed=0)
     training = splits.of("train")
@@ -431,12 +425,12 @@ def ready_to_tune(world: World) -> tuple[Batches, object, list[Picture]]:
     return Batches(stored, targets, recipe=plan, augmentation=augmentation, device=torch.device("cpu")), net, training
 
 
-def confidence(values: Floats) -> Floats:
+def confidence(values: Float64Array) -> Float64Array:
     odds = np.exp(values - values.max(axis=1, keepdims=True))
     return (odds / odds.sum(axis=1, keepdims=True)).max(axis=1)
 
 
-def area(inside: Floats, outside: Floats) -> float:
+def area(inside: Float64Array, outside: Float64Array) -> float:
     """The probability that a picture of the labels scores higher than one of something else."""
     ranks = rankdata(np.concatenate([inside, outside]))[: len(inside)]
     return float((ranks.sum() - len(inside) * (len(inside) + 1) / 2) / (len(inside) * len(outside)))

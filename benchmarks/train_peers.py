@@ -80,7 +80,7 @@ def compare(options: argparse.Namespace) -> None:
 def table(done: list[dict], sets: list[str], tools: list[str]) -> None:
     import numpy as np
 
-    from imgkit.train.intervals import macro_f1, wilson
+    from imgkit.models.intervals import macro_f1, wilson
 
     print("| set | tool | seeds | test pictures | accuracy | macro-F1 | wall, mean |\n|---|---|---|---|---|---|---|")
     for name in sets:
@@ -156,7 +156,7 @@ def write_weights(path: Path) -> None:
     """Write the packaged weights under timm's names."""
     import safetensors.torch
 
-    from imgkit.vision.weights import build_model
+    from imgkit.vision.features.weights import build_model
 
     state = build_model(ARCHITECTURE, weights="packaged").model.state_dict()
     safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in state.items()}, path)
@@ -183,7 +183,7 @@ def run_imgkit(data: Path, runs: Path, seed: int, finetune: bool, options: argpa
 
 def run_fastai(data: str, weights: str, seconds: float, seed: int) -> dict:
     """``fine_tune`` with as many epochs as fit."""
-    from imgkit.vision import torchvision_ops
+    from imgkit.vision.features import torchvision_ops
 
     torchvision_ops.ensure()
     import torch
@@ -240,7 +240,7 @@ def fastai_pace(learn, *, freeze: bool) -> float:
 
 def run_timm(data: str, weights: str, seconds: float, seed: int) -> dict:
     """The loop of train.py with its defaults for pictures and loss, AdamW, for as many updates as fit."""
-    from imgkit.vision import torchvision_ops
+    from imgkit.vision.features import torchvision_ops
 
     torchvision_ops.ensure()
     import timm

@@ -24,23 +24,24 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from imgkit.dataset.folder import Scan, scan
+from imgkit.dataset.groups import numbers_of
+from imgkit.dataset.picture import LabelledPicture
+from imgkit.models.network import Head, head_of, set_head
 from imgkit.progress import Silent
+from imgkit.signals import StopFlag
 from imgkit.train.config import TrainConfig
-from imgkit.train.contest import copy_of
-from imgkit.train.folder import Scan, scan
-from imgkit.train.interrupt import Stop
-from imgkit.train.judge import Judgement, judgement
-from imgkit.train.model import Head, head_of, set_head
-from imgkit.train.picture import Picture
-from imgkit.train.probing import fit_head, logits, numbers_of
-from imgkit.train.ratefinder import find_rate
-from imgkit.train.recipe import recipe
-from imgkit.train.split import divide
-from imgkit.train.team import Team
-from imgkit.train.tuning import backbone_of, network, set_up
-from imgkit.vision.backbone import Backbone
-from imgkit.vision.embeddings import embed
-from imgkit.vision.weights import LoadedModel
+from imgkit.train.data.split import divide
+from imgkit.train.finetune.distributed import ProcessGroup
+from imgkit.train.finetune.lr_finder import find_rate
+from imgkit.train.finetune.model_selection import copy_of
+from imgkit.train.finetune.recipe import recipe
+from imgkit.train.finetune.setup import backbone_of, network, set_up
+from imgkit.train.finetune.validator import ValidationScore, score_logits
+from imgkit.train.probe.linear_probe import fit_head, logits
+from imgkit.vision.features.backbone import Backbone
+from imgkit.vision.features.embeddings import embed
+from imgkit.vision.features.weights import LoadedModel
 
 VALIDATION, TEST = 0.1, 0.65
 RATE = 5e-4  # of the comparisons: so few steps at the default rate change too little to compare
@@ -137,12 +138,12 @@ def measure(world: World, variant: str, seed: int) -> Result:
             cache=world.cache,
             folder=Path(folder),
             progress=Silent(),
-            team=Team(),
+            processes=ProcessGroup(),
         )
         if config.lr_find:
-            suggestion = find_rate(fit, Silent(), Stop()).suggestion
+            suggestion = find_rate(fit, Silent(), StopFlag()).suggestion
             fit.recipe = replace(wanted, lr=suggestion or wanted.lr)
-        fitted = fit.run(stop=Stop(), progress=Silent(), log=lambda row: None)
+        fitted = fit.run(stop=StopFlag(), progress=Silent(), log=lambda row: None)
     seconds = time.process_time() - started
     held_out = splits.of("test")[::2]
     weights = tested(world, net, held_out, backbone)
@@ -165,19 +166,19 @@ def measure(world: World, variant: str, seed: int) -> Result:
     )
 
 
-def features(world: World, backbone: Backbone, pictures: Sequence[Picture]) -> np.ndarray:
+def features(world: World, backbone: Backbone, pictures: Sequence[LabelledPicture]) -> np.ndarray:
     keys = [picture.sha256 for picture in pictures]
     return embed([picture.path for picture in pictures], backbone, cache=world.cache, keys=keys)
 
 
-def tested(world: World, net: LoadedModel, pictures: Sequence[Picture], backbone: Backbone) -> Judgement:
+def tested(world: World, net: LoadedModel, pictures: Sequence[LabelledPicture], backbone: Backbone) -> ValidationScore:
     """Score the network as it is, on pictures that it has not seen."""
     frozen = replace(net, model=copy.deepcopy(net.model).eval())  # a frozen backbone changes the network it is given
     head = head_of(net.model)
-    eye = Backbone(frozen, device=backbone.device, precision=backbone.precision)
-    found = embed([picture.path for picture in pictures], eye, cache=None)
+    embedder = Backbone(frozen, device=backbone.device, precision=backbone.precision)
+    found = embed([picture.path for picture in pictures], embedder, cache=None)
     targets = numbers_of(pictures, world.found.labels)
-    return judgement(logits(head, found), targets, len(world.found.labels))
+    return score_logits(logits(head, found), targets, len(world.found.labels))
 
 
 def kept(path: Path | None) -> list[Result]:

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from imgkit.curate.config import CurateConfig
 from imgkit.curate.review.config import ReviewConfig
-from imgkit.curate.reviewed import curate_with_review
+from imgkit.curate.pipeline import curate_with_review
 from imgkit.demo.run import run_demo
 
 IMAGES = Path(__file__).parent / "images"

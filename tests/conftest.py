@@ -3,19 +3,55 @@
 import importlib.util
 import ipaddress
 import os
+import signal
 import socket
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from clusters import Machines
 from imgkit.manifest import Manifest
+from slow_tests import is_slow
 
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # processes of tests fill the cores: more threads would wait for each other
 os.environ["HF_HUB_OFFLINE"] = "1"
+settings.register_profile("same", deadline=None, derandomize=True)  # the same examples every time, however long
+settings.register_profile("random", deadline=None)  # others each time: pytest --hypothesis-profile=random
+settings.load_profile("same")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background; processes inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parents[1]
 PHOTOS = ROOT.parent / "shared" / "photos"
+
+
+LONGEST = (
+    "printed_commands",
+    "train",
+    "distribution",
+    "curate",
+    "review",
+    "harvest",
+    "demo",
+)
+"""Folders of tests in the order in which they begin: the longest files first, so that no process waits at the end."""
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what is slow. The files that take longest come first; ``--no-loadscope-reorder`` keeps that order."""
+    folders = [Path(__file__).parent / name for name in LONGEST]
+
+    def place(item):
+        return next((n for n, folder in enumerate(folders) if item.path.is_relative_to(folder)), len(folders))
+
+    items.sort(key=place)
+    for item in items:
+        if is_slow(item):
+            item.add_marker("slow")
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from imgkit.cli import COMMANDS, build
+from imgkit.cli import COMMANDS, GROUPS, build
 from imgkit.errors import ImgkitError, LockedError
 from imgkit.reasons import REASONS
 
@@ -41,6 +43,61 @@ def test_help_names_every_command():
     page = run("--help").stdout
 
     assert [name for name in COMMANDS if f" {name} " not in page] == []
+
+
+def test_help_lists_the_commands_in_groups():
+    found = re.findall(r"^╭─ (.+?) ─+╮$|^│ (\w+)  ", run("--help").stdout, re.M)
+    listed, title = {}, ""
+    for panel, command in found:
+        title = panel or title
+        if command:
+            listed.setdefault(title, []).append(command)
+
+    assert listed == {title: [*names, *(["help"] if title == "Upkeep" else [])] for title, names in GROUPS.items()}
+    assert list(listed) == list(GROUPS)
+
+
+@pytest.mark.parametrize("command", ["harvest", "curate", "train"])
+def test_the_help_of_a_stage_shows_at_most_ten_options_first(command):
+    options = [one for one in get_command(build()).commands[command].params if one.param_type_name == "option"]
+    panels = {one.rich_help_panel for one in options}
+
+    assert len([one for one in options if one.rich_help_panel is None and one.name != "help"]) in range(8, 11)
+    assert panels == {None, "More options"} | ({"Fine-tuning"} if command == "train" else set())
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "alias"),
+    [
+        ("harvest", "--license", "--licence"),
+        ("harvest", "--per-label", "--limit"),
+        ("predict", "--conf", "--sure"),
+        ("train", "--batch-size", "--batch"),
+        ("tune", "--batch-size", "--batch"),
+    ],
+)
+def test_an_option_is_known_by_the_name_of_the_field_and_by_another(command, name, alias):
+    assert [name, alias] in [one.opts for one in get_command(build()).commands[command].params]
+
+
+def test_one_name_of_an_option_is_declared_the_same_wherever_it_selects_pictures():
+    commands = get_command(build()).commands
+    said = {
+        name: {
+            one.help
+            for command in ("train", "tune", "evaluate")
+            for one in commands[command].params
+            if name in one.opts
+        }
+        for name in ("--labels", "--labels-file", "--limit")
+    }
+
+    assert {name: len(texts) for name, texts in said.items()} == {"--labels": 1, "--labels-file": 1, "--limit": 1}
+    assert all(
+        name in [each for one in commands[command].params for each in one.opts]
+        for name in said
+        for command in ("train", "tune", "evaluate")
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -95,10 +152,10 @@ def test_an_unknown_option_is_exit_code_2():
     assert CliRunner().invoke(build(), ["status", "--no-such-option"]).exit_code == 2
 
 
-def test_every_kind_of_error_has_its_own_exit_code():
+def test_every_kind_of_error_has_its_own_exit_code():  # 5 is that of a harvest's report
     kinds = ImgkitError.__subclasses__()
 
-    assert sorted(kind.exit_code for kind in kinds) == [2, 3, 4, 5, 6, 7]
+    assert sorted(kind.exit_code for kind in kinds) == [2, 3, 4, 6, 7]
     assert LockedError.exit_code == 6
 
 

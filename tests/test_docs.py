@@ -71,3 +71,11 @@ def test_every_option_in_the_documentation_exists():
     }
 
     assert sorted(mentioned - known) == []
+
+
+def test_the_security_page_names_tests_and_scripts_that_exist():
+    text = (DOCS / "security.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)", text)
+
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+    assert len(named) > 25

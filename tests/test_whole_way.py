@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from imgkit.cli import build
 from imgkit.demo.builder import CORAL, KING, WorldBuilder
-from imgkit.demo.web import serve
+from imgkit.demo.web.server import serve
 
 QUERIES = "label,query\ncoral snake,coral snake\nking snake,king snake\n"
 
@@ -74,7 +74,7 @@ def test_the_model_names_a_picture_and_its_report_is_there(way):
 
 def test_the_model_folder_is_one_that_timm_loads(way):
     folder, *_ = way
-    from imgkit.vision import torchvision_ops
+    from imgkit.vision.features import torchvision_ops
 
     torchvision_ops.ensure()
     import timm
@@ -92,8 +92,9 @@ def test_status_afterwards_adds_up(way):
     for label in summary["labels"]:
         states = [label[name] for name in ("kept", "rejected", "deferred", "waiting")]
         assert sum(states) == label["found"]
-        places = [label[name] for name in ("curated", "suspects", "set_aside", "unjudged")]
-        assert sum(places) == label["harvested"]
+        places = [label[name] for name in ("curated", "moved_out", "set_aside", "unjudged")]
+        assert sum(places) - label["moved_in"] == label["harvested"]
+        assert label["written"] == label["curated"]
 
 
 def test_a_second_curate_changes_nothing(way):

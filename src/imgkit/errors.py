@@ -4,9 +4,10 @@
     ├── UsageError              2  wrong arguments, CSV or folder
     ├── BelowTargetError        3  finished, but short of what was asked for some label
     ├── ResourceError           4  disk, permission, memory
-    ├── ProviderError           5  providers blocked us, lack a key or cannot be reached
     ├── LockedError             6  another process owns the data folder
     └── IntegrityError          7  the data folder contradicts itself
+
+Exit code 5 (providers blocked us, lack a key or cannot be reached) is that of a harvest's report, not of an error.
 
 The message is one line: what failed, where, the state of the data, what to do next. The command line adds the
 name of the command in front and the reason code behind.
@@ -46,12 +47,6 @@ class ResourceError(ImgkitError):
     """Disk, permission or memory stopped the work; what was done is saved."""
 
     exit_code = 4
-
-
-class ProviderError(ImgkitError):
-    """No provider could be asked: blocked, out of quota, without a key or unreachable."""
-
-    exit_code = 5
 
 
 class LockedError(ImgkitError):

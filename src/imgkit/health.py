@@ -1,4 +1,4 @@
-"""Look at this machine: what imgkit needs, what it found, and what to do where that is not enough."""
+"""Check versions, disk, GPU, packaged weights and keys of this machine, with advice for each problem."""
 
 import importlib.metadata
 import importlib.util
@@ -41,7 +41,7 @@ class Observation:
 
 
 def examine(data: Path, environ: Mapping[str, str]) -> list[Observation]:
-    """Return what this machine offers to imgkit. Touches no network, writes nothing."""
+    """Return one observation for each item checked. Makes no network call and writes nothing."""
     return [
         Observation("Python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *(_package(name, floor) for name, floor in FLOORS.items()),
@@ -60,7 +60,9 @@ def _package(name: str, floor: tuple[int, ...]) -> Observation:
     except importlib.metadata.PackageNotFoundError:
         return Observation(name, "missing", "problem", f'Run: pip install "{name}>={_dotted(floor)}"')
     if _numbers(version) < floor:
-        advice = f'Versions below {_dotted(floor)} have known holes. Run: pip install "{name}>={_dotted(floor)}"'
+        advice = (
+            f'Versions below {_dotted(floor)} have known vulnerabilities. Run: pip install "{name}>={_dotted(floor)}"'
+        )
         return Observation(name, version, "problem", advice)
     return Observation(name, version)
 
@@ -105,7 +107,7 @@ def _torch() -> list[Observation]:
         return []
     import torch
 
-    from imgkit.vision import torchvision_ops
+    from imgkit.vision.features import torchvision_ops
 
     if torch.cuda.is_available():
         name, memory = torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory
@@ -127,7 +129,7 @@ def _torchvision(*, declared: bool) -> Observation:
 
 
 def _packaged_weights() -> Observation:
-    from imgkit.vision import weights
+    from imgkit.vision.features import weights
 
     path = weights.packaged_file("tf_efficientnet_lite0")
     if path is None:

@@ -1,4 +1,4 @@
-"""Progress is passed in: a stage reports to a :class:`Progress`, the command line decides how it looks."""
+"""Progress is passed in: a stage reports to a :class:`Progress`, the command line renders it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Protocol, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Progress(Protocol):
-    """What a stage may tell while it works. All calls are cheap and may come from one thread at a time."""
+    """Receives the progress of a stage. All calls are cheap and may come from one thread at a time."""
 
     def start(self, title: str, total: int | None = None) -> None:
         """Begin a piece of work of ``total`` steps (None: unknown), ending the previous one."""

@@ -15,8 +15,8 @@ import signal
 import sys
 from pathlib import Path
 
-from imgkit.curate.clean import curate, undo
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate, undo
 
 OPERATIONS = ("os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "open")
 

@@ -4,8 +4,8 @@ import pytest
 from drawn_photos import photo
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
-from imgkit.curate.alignment import align, grey_square, oriented
-from imgkit.curate.duplicates import COPY_FROM, KIN_FROM, Copy
+from imgkit.curate.copies.alignment import align, grey_square, oriented
+from imgkit.curate.copies.grouping import COPY_FROM, RELATED_FROM, Copy
 
 SOURCE = photo(1)
 
@@ -70,7 +70,7 @@ def test_a_picture_whose_blocks_are_alike_but_not_the_same_is_kin_and_no_copy():
 def test_another_picture_is_not_even_kin(seed):
     found = align(grey_square(SOURCE), grey_square(photo(seed)), turn=True)
 
-    assert found.agreement < KIN_FROM
+    assert found.agreement < RELATED_FROM
 
 
 def test_a_crop_is_inside_and_shows_half_of_the_area():

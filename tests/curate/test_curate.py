@@ -10,10 +10,11 @@ import pytest
 from drawn_photos import flat, photo
 from PIL import ImageOps
 
-from imgkit.curate.clean import curate, undo
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate, undo
 from imgkit.errors import LockedError, UsageError
-from imgkit.manifest import Decision, Manifest, sole_owner
+from imgkit.manifest import Decision, Manifest, exclusive_access
+from imgkit.progress import Silent
 
 LABELS = ("coral", "king")
 
@@ -184,11 +185,12 @@ def test_once_a_person_kept_one_label_of_a_picture_the_other_is_rejected(harvest
     assert harvest.manifest.judgements()["coral", conflict[1]].verdict == "reject"
 
 
-def test_when_a_person_rejects_the_best_copy_another_takes_its_place(harvest, config):
+def test_when_a_person_finds_another_copy_better_than_the_best_it_takes_its_place(harvest, config):
     curate(config)
     copy = next(key for key, one in harvest.manifest.judgements().items() if one.reason == "dup.near")
     found = next(one for one in harvest.manifest.findings(check="near"))
-    harvest.manifest.decide([Decision(image_id=found.detail["copy_of"], label="coral", action="reject")])
+    best = Decision(image_id=found.detail["copy_of"], label="coral", action="reject", reason="dup.near")
+    harvest.manifest.decide([best])
 
     curate(config)
 
@@ -233,8 +235,48 @@ def test_a_data_folder_without_pictures_says_which_command_comes_first(tmp_path)
 
 
 def test_a_second_curate_at_the_same_time_is_refused(harvest, config):
-    with sole_owner(harvest.folder.locks, "curate"), pytest.raises(LockedError, match="another curate"):
+    owner = rf"another curate \(pid {os.getpid()}, started "
+    with exclusive_access(harvest.folder.locks, "curate"), pytest.raises(LockedError, match=owner):
         curate(config)
+
+
+@pytest.mark.parametrize("title", ["checking", "writing the set and its report"])
+def test_pictures_cannot_be_removed_while_a_curate_runs_and_are_gone_from_the_next_set(harvest, config, title):
+    from imgkit.harvest.remove import RemovalRequest, remove
+
+    victim = harvest.manifest.items()[0].image_id
+    refused = []
+
+    class Meanwhile(Silent):
+        def start(self, name, total=None):
+            if name == title:
+                with pytest.raises(LockedError, match=rf"curate \(pid {os.getpid()}, started .* Nothing was changed"):
+                    remove(config.data, RemovalRequest(sha256s=(victim,)))
+                refused.append(name)
+
+    curate(config, progress=Meanwhile())
+    assert refused == [title]
+    assert any(victim in name for name in pictures_in(harvest.folder.curated))
+
+    remove(config.data, RemovalRequest(sha256s=(victim,)))
+    curate(config)
+    assert not any(victim in name for name in tree(harvest.folder.curated))
+
+
+@pytest.mark.parametrize("command", [curate, undo])
+def test_neither_curate_nor_its_undo_starts_while_pictures_are_removed(harvest, config, command):
+    curate(config)
+    before = tree(harvest.folder.root)
+
+    with (
+        exclusive_access(harvest.folder.locks, "remove"),
+        pytest.raises(LockedError, match=r"^remove .* Nothing was changed"),
+    ):
+        command(config)
+
+    assert tree(harvest.folder.curated) == {
+        name.removeprefix("curated/"): one for name, one in before.items() if name.startswith("curated/")
+    }
 
 
 def test_a_killed_curate_leaves_the_old_set_or_the_new_and_the_next_one_finishes(harvest, config):
@@ -242,7 +284,7 @@ def test_a_killed_curate_leaves_the_old_set_or_the_new_and_the_next_one_finishes
     old = tree(harvest.folder.curated)
     harvest.add("coral", photo(900))
     program = (
-        "import sys; from pathlib import Path; from imgkit.curate.clean import curate; "
+        "import sys; from pathlib import Path; from imgkit.curate.pipeline import curate; "
         "from imgkit.curate.config import CurateConfig; "
         "print('go', flush=True); curate(CurateConfig(data=Path(sys.argv[1]), weights='none'))"
     )

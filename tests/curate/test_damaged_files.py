@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgkit.curate.fingerprints import RECORD, look_at_bodies
+from imgkit.curate.copies.fingerprints import RECORD, measure_bodies
 from imgkit.engine import LocalEngine
-from imgkit.harvest.ingest import Ingested, Task, ingest
+from imgkit.harvest.storage.ingest import Ingested, Task, ingest
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -37,7 +37,7 @@ def test_the_guard_has_a_picture_or_a_reason_for_every_damaged_file(bodies, engi
 
 
 def test_the_first_look_of_curate_ends_in_a_row_for_every_damaged_file(bodies, engine):
-    outcomes = [outcome for _, outcome in engine.map(look_at_bodies, [[body] for body in bodies])]
+    outcomes = [outcome for _, outcome in engine.map(measure_bodies, [[body] for body in bodies])]
 
     rows = np.frombuffer(b"".join(row for [row] in outcomes), RECORD)
     assert len(rows) == 200

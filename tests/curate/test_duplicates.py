@@ -3,10 +3,10 @@ import pytest
 from drawn_photos import flat, photo
 from PIL import ImageOps
 
-from imgkit.curate.duplicates import find_copies
-from imgkit.curate.fingerprints import fingerprints
-from imgkit.curate.grouping import groups_of
-from imgkit.curate.pictures import gather
+from imgkit.components import groups_of
+from imgkit.curate.copies.fingerprints import fingerprints
+from imgkit.curate.copies.grouping import find_copies
+from imgkit.curate.pictures import read_pictures
 from imgkit.progress import Silent
 from imgkit.vision import resize
 
@@ -17,10 +17,10 @@ def copies_in(builder):
 
     def find(*images, features=None):
         ids = [builder.add("coral", image) for image in images]
-        pictures = sorted(gather(builder.manifest), key=lambda each: ids.index(each.image_id))
+        pictures = sorted(read_pictures(builder.manifest), key=lambda each: ids.index(each.image_id))
         cache = builder.folder.cache
-        prints = fingerprints(pictures, cache=cache, progress=Silent())
-        return find_copies(pictures, prints, features, near_bits=10, cache=cache, progress=Silent())
+        measured = fingerprints(pictures, cache=cache, progress=Silent())
+        return find_copies(pictures, measured, features, near_bits=10, cache=cache, progress=Silent())
 
     return find
 
@@ -82,9 +82,9 @@ def test_a_second_look_compares_nothing_again(builder, copies_in):
     store = next(builder.folder.cache.glob("alignments-*.npz"))
     before = store.stat().st_mtime_ns
 
-    pictures = gather(builder.manifest)
-    prints = fingerprints(pictures, cache=builder.folder.cache, progress=Silent())
-    second = find_copies(pictures, prints, None, near_bits=10, cache=builder.folder.cache, progress=Silent())
+    pictures = read_pictures(builder.manifest)
+    measured = fingerprints(pictures, cache=builder.folder.cache, progress=Silent())
+    second = find_copies(pictures, measured, None, near_bits=10, cache=builder.folder.cache, progress=Silent())
 
     assert len(first.near) == len(second.near) == 1
     assert store.stat().st_mtime_ns == before
@@ -93,10 +93,10 @@ def test_a_second_look_compares_nothing_again(builder, copies_in):
 def test_likeness_of_features_alone_makes_no_copy(builder):
     for seed in range(6):
         builder.add("coral", photo(seed))
-    pictures = gather(builder.manifest)
-    prints = fingerprints(pictures, cache=builder.folder.cache, progress=Silent())
+    pictures = read_pictures(builder.manifest)
+    measured = fingerprints(pictures, cache=builder.folder.cache, progress=Silent())
     alike = np.ones((6, 8), np.float32) + np.eye(6, 8, dtype=np.float32) * 0.01
 
-    found = find_copies(pictures, prints, alike, near_bits=10, cache=builder.folder.cache, progress=Silent())
+    found = find_copies(pictures, measured, alike, near_bits=10, cache=builder.folder.cache, progress=Silent())
 
     assert found.near == ()

@@ -4,8 +4,8 @@ import pytest
 from drawn_photos import photo
 from PIL import ImageOps
 
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from imgkit.curate.checks import heads
-from imgkit.curate.fingerprints import measure
-from imgkit.vision import textures
-from imgkit.vision.backbone import load_backbone
+from imgkit.curate.copies.fingerprints import measure
+from imgkit.curate.ranking import heads
 from imgkit.vision.decode import open_picture
+from imgkit.vision.features import textures
+from imgkit.vision.features.backbone import load_backbone
 
 
 @pytest.fixture(scope="module")

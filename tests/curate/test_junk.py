@@ -8,18 +8,18 @@ import pytest
 
 from imgkit.curate.checks import junk
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.duplicates import Copies
-from imgkit.curate.evidence import Evidence
-from imgkit.curate.fingerprints import RECORD
-from imgkit.curate.judge import judge
-from imgkit.curate.pictures import Picture
-from imgkit.curate.ranking import read_ranking
+from imgkit.curate.context import CheckContext
+from imgkit.curate.copies.fingerprints import RECORD
+from imgkit.curate.copies.grouping import Copies
+from imgkit.curate.pictures import ItemPicture
+from imgkit.curate.ranking.junk_score import read_ranking
+from imgkit.curate.verdicts import judge
 from imgkit.manifest import Decision, Finding
 
 
 def picture(number):
     image_id = f"{number:020x}"
-    return Picture(
+    return ItemPicture(
         label="coral",
         image_id=image_id,
         path=Path(f"{image_id}.jpg"),
@@ -37,16 +37,16 @@ def decided(one, action, reason=""):
 
 
 @pytest.fixture
-def evidence(tmp_path):
+def context(tmp_path):
     """Forty pictures in two heaps of looks; the detectors find little in any of them."""
     chance = np.random.default_rng(0)
     features = chance.normal(0, 1, (40, 50)).astype(np.float32)
     features[20:, 0] += 12
     spread = chance.normal(0, 1, 40).clip(-1.5, 1.5)
-    return Evidence(
+    return CheckContext(
         pictures=[picture(n) for n in range(40)],
         fingerprints=np.zeros(40, RECORD),
-        copies=Copies(same=(), near=(), best=(), kin=(), pairs=()),
+        copies=Copies(same=(), near=(), best=(), related=(), pairs=()),
         config=CurateConfig(data=tmp_path),
         cache=tmp_path,
         features=features,
@@ -58,51 +58,51 @@ def flagged(findings):
     return [int(one.image_id, 16) for one in findings if one.score >= one.threshold]
 
 
-def test_a_picture_that_a_detector_finds_most_unusual_is_junk_and_the_reason_says_why(evidence):
-    evidence.measured["text"][7] = 4.0
+def test_a_picture_that_a_detector_finds_most_unusual_is_junk_and_the_reason_says_why(context):
+    context.measured["text"][7] = 4.0
 
-    found = junk.run(evidence)
+    found = junk.run(context)
 
     assert flagged(found) == [7]
     assert next(one for one in found if int(one.image_id, 16) == 7).detail["reason"] == "bad.not_photo"
 
 
-def test_pictures_like_those_that_a_person_rejected_move_up_further_than_the_others(evidence):
-    pictures = list(evidence.pictures)
+def test_pictures_like_those_that_a_person_rejected_move_up_further_than_the_others(context):
+    pictures = list(context.pictures)
     for n in range(20, 32):
         pictures[n] = decided(pictures[n], "reject", "bad.offtopic")
     for n in range(12):
         pictures[n] = decided(pictures[n], "keep")
 
-    found = {int(one.image_id, 16): one.detail["learnt"] for one in junk.run(replace(evidence, pictures=pictures))}
+    found = {int(one.image_id, 16): one.detail["learnt"] for one in junk.run(replace(context, pictures=pictures))}
 
     assert min(found[n] for n in range(32, 40)) > 4
     assert max(found[n] for n in range(12, 20)) < 3
 
 
-def test_copies_that_a_person_set_aside_teach_nothing(evidence):
-    pictures = list(evidence.pictures)
+def test_copies_that_a_person_set_aside_teach_nothing(context):
+    pictures = list(context.pictures)
     for n in range(20, 32):
         pictures[n] = decided(pictures[n], "reject", "dup.near")
 
-    assert not any(one.detail["learnt"] for one in junk.run(replace(evidence, pictures=pictures)))
+    assert not any(one.detail["learnt"] for one in junk.run(replace(context, pictures=pictures)))
 
 
-def test_the_ranking_is_kept_for_the_review_with_what_was_rejected(evidence, tmp_path):
-    pictures = [decided(one, "reject", "bad.offtopic") if n == 3 else one for n, one in enumerate(evidence.pictures)]
+def test_the_ranking_is_kept_for_the_review_with_what_was_rejected(context, tmp_path):
+    pictures = [decided(one, "reject", "bad.offtopic") if n == 3 else one for n, one in enumerate(context.pictures)]
 
-    junk.run(replace(evidence, pictures=pictures))
+    junk.run(replace(context, pictures=pictures))
 
     kept = read_ranking(tmp_path)
     assert kept is not None
     assert len(kept.keys) == 40
 
 
-def test_what_was_learnt_moves_the_suspicions_of_the_other_checks(evidence):
-    [one] = evidence.pictures[:1]
+def test_what_was_learnt_moves_the_suspicions_of_the_other_checks(context):
+    [one] = context.pictures[:1]
     suspicion = Finding(label="coral", image_id=one.image_id, check="quality", score=2.0, threshold=1.0)
     learnt = Finding(
-        label="coral", image_id=one.image_id, check="junk", score=-2.0, threshold=1.0, detail={"learnt": -2.2}
+        label="coral", image_id=one.image_id, check="junk", score=-1000.0, threshold=1.0, detail={"learnt": -2.2}
     )
 
     [before] = judge([one], {"quality": [suspicion]}, [""])

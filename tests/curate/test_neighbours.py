@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from imgkit.curate.neighbours import nearest
+from imgkit.curate.copies.neighbours import nearest
 
 
 def clustered(count, *, dimension=48):

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from imgkit.curate.checks.offtopic import THRESHOLD, distances_from_every_label
+from imgkit.curate.checks.offtopic import THRESHOLD
+from imgkit.curate.ranking.label_distances import distances_from_every_label
 
 
 def clusters(sizes, *, outsiders=0, seed=0):

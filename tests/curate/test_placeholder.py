@@ -2,8 +2,8 @@ import pytest
 from drawn_photos import photo
 from PIL import Image, ImageDraw
 
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate
 from imgkit.manifest import Decision
 
 
@@ -68,4 +68,4 @@ def test_what_a_person_decided_about_is_no_placeholder(builder, labels):
     verdicts = judged(builder)
 
     assert verdicts["king", image].reason == "bad.conflict"
-    assert builder.folder.curated_file("coral", image).exists()
+    assert (builder.folder.curated / "coral" / f"{image}.jpg").exists()

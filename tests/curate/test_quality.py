@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from imgkit.curate.faults import faults_of
-from imgkit.curate.fingerprints import measure
+from imgkit.curate.copies.fingerprints import measure
+from imgkit.curate.quality import faults_of
 
 
 def scene(width=480, height=360):

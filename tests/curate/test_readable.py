@@ -4,8 +4,8 @@ import pytest
 from drawn_photos import photo
 from PIL import Image, ImageOps
 
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate
 from imgkit.manifest import Decision
 from imgkit.vision.decode import grey_band
 
@@ -33,7 +33,7 @@ def test_a_cut_jpeg_that_opens_is_a_suspect_and_out_of_the_set(builder, config):
 
     judgement = builder.manifest.judgements()["coral", damaged]
     assert (judgement.verdict, judgement.reason, judgement.check) == ("suspect", "img.truncated", "readable")
-    assert not builder.folder.curated_file("coral", damaged).exists()
+    assert not (builder.folder.curated / "coral" / f"{damaged}.jpg").exists()
 
 
 def test_what_is_left_of_a_damaged_picture_is_in_the_set_when_a_person_says_so(builder, config):
@@ -42,7 +42,7 @@ def test_what_is_left_of_a_damaged_picture_is_in_the_set_when_a_person_says_so(b
 
     curate(config)
 
-    assert builder.folder.curated_file("coral", damaged).exists()
+    assert (builder.folder.curated / "coral" / f"{damaged}.jpg").exists()
 
 
 @pytest.mark.parametrize("turn", [None, *Image.Transpose])

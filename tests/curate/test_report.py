@@ -4,8 +4,8 @@ import re
 import pytest
 from drawn_photos import photo
 
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate
 from imgkit.manifest import Decision
 
 HOSTILE = '<script>alert("x")</script><img src=https://evil.example/p.png onerror=alert(1)>'

@@ -5,10 +5,10 @@ import pytest
 
 from imgkit.curate.checks import conflict, side
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.duplicates import Copies
-from imgkit.curate.evidence import Evidence
-from imgkit.curate.fingerprints import RECORD
-from imgkit.curate.pictures import Picture
+from imgkit.curate.context import CheckContext
+from imgkit.curate.copies.fingerprints import RECORD
+from imgkit.curate.copies.grouping import Copies
+from imgkit.curate.pictures import ItemPicture
 from imgkit.manifest import Decision
 
 CORAL, KING = np.eye(32)[0] * 4, np.eye(32)[1] * 4
@@ -16,7 +16,7 @@ CORAL, KING = np.eye(32)[0] * 4, np.eye(32)[1] * 4
 
 def picture(number, label, decision=None):
     digest = f"{number:064x}"
-    return Picture(
+    return ItemPicture(
         label=label,
         image_id=digest[-20:],
         path=Path("x.jpg"),
@@ -39,15 +39,15 @@ def sides(found_at, *, members=20, decision=None):
     features = (np.stack(centres) + chance.normal(0, 0.3, (len(pictures), 32))).astype(np.float32)
     features[-1] = features[-2]
     group = (2 * members, 2 * members + 1)
-    evidence = Evidence(
+    context = CheckContext(
         pictures=pictures,
         fingerprints=np.zeros(len(pictures), RECORD),
-        copies=Copies(same=(group,), near=(group,), kin=(group,), pairs=(), best=(group[0],)),
+        copies=Copies(same=(group,), near=(group,), related=(group,), pairs=(), best=(group[0],)),
         config=CurateConfig(data=Path("data")),
         cache=Path("cache"),
         features=features,
     )
-    return side.run(evidence.with_found({"conflict": conflict.run(evidence)}))
+    return side.run(context.with_found({"conflict": conflict.run(context)}))
 
 
 @pytest.mark.parametrize(("found_at", "label"), [(CORAL, "coral"), (KING, "king")])

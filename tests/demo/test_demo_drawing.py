@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imgkit.demo.copies import CHANGES
-from imgkit.demo.drawing import draw, picture_bytes
-from imgkit.demo.offtopic import SUBJECTS
-from imgkit.demo.snakes import BLACK, RED, YELLOW, bands, body, colours_of
+from imgkit.demo.drawing.copies import CHANGES
+from imgkit.demo.drawing.off_topic import SUBJECTS
+from imgkit.demo.drawing.render import draw, picture_bytes
+from imgkit.demo.drawing.snakes import BLACK, RED, YELLOW, bands, body, colours_of
 from imgkit.demo.world import Drawing
 
 

@@ -8,9 +8,9 @@ import pytest
 import requests
 from PIL import Image
 
-from imgkit.demo.faults import BROKEN_WIRE, DAMAGED, FAULTS, NO_PICTURE, RECOVERABLE, REFUSED
 from imgkit.demo.population import small_world
-from imgkit.demo.web import serve
+from imgkit.demo.web.faults import BROKEN_WIRE, DAMAGED, FAULTS, NO_PICTURE, RECOVERABLE, REFUSED
+from imgkit.demo.web.server import serve
 from imgkit.reasons import REASONS
 
 QUICK = sorted(name for name, fault in RECOVERABLE.items() if not fault.stalls)
@@ -211,8 +211,6 @@ def test_nobody_listens_at_the_refused_address(web, say):
         ("json_named_jpg", b'{"error"'),
         ("pdf", b"%PDF-"),
         ("svg_named_jpg", b"<?xml"),
-        ("tiff", b"II*\x00"),
-        ("avif", b"\x00\x00\x00\x1cftypavif"),
         ("bomb_png", b"\x89PNG"),
     ],
 )
@@ -265,6 +263,8 @@ def test_the_bomb_claims_nine_hundred_megapixels_in_a_small_file(web):
         ("animated_many", "GIF", "P", 600),
         ("mpo", "MPO", "RGB", 2),
         ("bmp", "BMP", "RGB", 1),
+        ("tiff", "TIFF", "RGB", 1),
+        ("avif", "AVIF", "RGB", 1),
     ],
 )
 def test_odd_forms_are_what_they_say(web, fault, format_, mode, frames):

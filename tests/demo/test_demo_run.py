@@ -8,9 +8,9 @@ import requests
 from imgkit.demo.builder import CORAL, KING, WorldBuilder
 from imgkit.demo.comparison import compare
 from imgkit.demo.run import QUERIES, served
-from imgkit.demo.web import serve
-from imgkit.harvest.collect import harvest
+from imgkit.demo.web.server import serve
 from imgkit.harvest.config import HarvestConfig
+from imgkit.harvest.pipeline import harvest
 from imgkit.harvest.queries import read_queries
 from imgkit.manifest import Judgement, Manifest, Query
 

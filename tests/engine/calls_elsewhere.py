@@ -1,7 +1,12 @@
 """Functions that the tests of the engine run in other processes."""
 
+import contextlib
+import importlib
+import json
 import os
+import pickle
 import signal
+import struct
 import sys
 import time
 from pathlib import Path
@@ -28,6 +33,23 @@ def hang_on_three(number):
     if number == 3:
         time.sleep(600)
     return number
+
+
+def hang_with_a_trace(path):
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write("x")
+    time.sleep(600)
+
+
+def fail_with_a_trace(path):
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write("x")
+    raise ValueError("no good")
+
+
+def settings(_):
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {name: os.environ.get(name) for name in names}, signal.getsignal(signal.SIGINT)
 
 
 def die(path):
@@ -99,3 +121,61 @@ def note(notebook, number):
 
 def tear(notebook, page):
     raise ValueError(f"torn: {page}")
+
+
+def environment(_):
+    return json.dumps(sorted(os.environ)).encode()
+
+
+def same_bytes(argument):
+    return argument
+
+
+def append_to(path):
+    with Path(path).open("ab") as file:
+        file.write(b"written")
+    return b""
+
+
+class Forged:
+    """Its pickle makes a file wherever it is loaded."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
+def forged(path):
+    return Forged(path)
+
+
+def forge_replies(path):
+    """Write replies past the worker, as code that took it over could: pickled, and of a length without end."""
+    reply = b"p" + pickle.dumps(Forged(path))
+    for descriptor in range(3, 30):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, struct.pack(">Q", len(reply)) + reply)
+    time.sleep(60)
+
+
+def announce_too_much(_):
+    for descriptor in range(3, 30):
+        with contextlib.suppress(OSError):
+            os.write(descriptor, struct.pack(">Q", 1 << 60) + b"b")
+    time.sleep(60)
+
+
+def fail_in_odd_letters(_):
+    raise ValueError("\udcff\x1b[31m")
+
+
+class NotLoaded:
+    """A function that ends the process which loads it, or that cannot be loaded there."""
+
+    def __init__(self, *, ends):
+        self.ends = ends
+
+    def __reduce__(self):
+        return (os._exit, (3,)) if self.ends else (importlib.import_module, ("no_such_module",))

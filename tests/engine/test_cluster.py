@@ -10,7 +10,7 @@ from pathlib import Path
 import calls_elsewhere as calls
 import pytest
 
-from imgkit.engine import ClusterEngine, WorkerFailure, chosen
+from imgkit.engine import ClusterEngine, WorkerFailure, open_engine
 from imgkit.errors import ResourceError, UsageError
 
 HERE = Path(__file__).parent
@@ -68,16 +68,16 @@ def test_chunks_are_taken_only_as_fast_as_outcomes_are_used(engine):
 
 
 def test_a_home_keeps_what_was_made_for_it_on_one_machine(engine):
-    visits = [engine.visit(calls.make_notebook, calls.note, n, home=f"host{n % 6}") for n in range(30)]
-    told = [visit.result() for visit in visits]
+    visits = [engine.run_with_state(calls.make_notebook, calls.note, n, affinity=f"host{n % 6}") for n in range(30)]
+    told = [run_with_state.result() for run_with_state in visits]
 
-    assert all(len({pid for n, (pid, _) in enumerate(told) if n % 6 == home}) == 1 for home in range(6))
+    assert all(len({pid for n, (pid, _) in enumerate(told) if n % 6 == affinity}) == 1 for affinity in range(6))
     assert {len(pages) for _, pages in told} != {1}
     assert all(answer == 2 * n for n, (_, pages) in enumerate(told) for number, answer in [pages[-1]] if number == n)
 
 
 def test_a_visit_that_raises_is_an_error(engine):
-    failure = engine.visit(calls.make_notebook, calls.tear, "page", home="host").result()
+    failure = engine.run_with_state(calls.make_notebook, calls.tear, "page", affinity="host").result()
 
     assert failure.kind == "error"
     assert failure.detail.endswith("ValueError: torn: page")
@@ -168,7 +168,7 @@ def test_a_cluster_without_a_processor_is_given_up_after_a_while(machines):
     for node in list(machines.nodes):
         machines.lose(node)
     try:
-        with ClusterEngine(machines.address, patience_s=1.0) as engine:
+        with ClusterEngine(machines.address, node_timeout_s=1.0) as engine:
             outcome = engine.submit(calls.double, 1)
             with pytest.raises(ResourceError, match=r"^no machine of the cluster has worked for \d+ s.*What was"):
                 outcome.result(timeout=60)
@@ -187,10 +187,10 @@ def test_an_engine_that_nobody_knows_is_refused():
     with pytest.raises(
         UsageError, match=r"^--engine dask is not known\. Nothing was changed\. Choose one of local, ray\."
     ):
-        chosen("dask").__enter__()
+        open_engine("dask").__enter__()
 
     with pytest.raises(UsageError, match="--ray-address belongs to --engine ray"):
-        chosen("local", ray_address="127.0.0.1:6379").__enter__()
+        open_engine("local", ray_address="127.0.0.1:6379").__enter__()
 
 
 def test_without_ray_one_sentence_says_what_to_install(tmp_path):

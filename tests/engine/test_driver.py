@@ -1,6 +1,7 @@
 """What the driver of a cluster does when machines cannot be used, without a cluster."""
 
 import queue
+import time
 from concurrent.futures import Future
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import imgkit
 from imgkit.engine import WorkerFailure
 from imgkit.engine.dispatch import Call
-from imgkit.engine.driver import Driver, Work
+from imgkit.engine.driver import Driver, PickledCall
 from imgkit.engine.nodes import Node
 from imgkit.errors import ResourceError
 
@@ -17,7 +18,7 @@ class LostError(Exception):
     """What Ray raises for a machine that is gone."""
 
 
-class FakeStation:
+class FakeWorker:
     def __init__(self, name, node, answers):
         self.name, self.node, self.answers, self.calls = name, node, answers, 0
 
@@ -30,27 +31,49 @@ class FakeStation:
 
 
 class FakeNodes:
-    """Machines that answer as they are told; ``looks`` may break the cluster at a later look."""
+    """Machines that answer as they are told; ``refreshes`` may break the cluster at a later look."""
 
     def __init__(self, **machines):
-        self.machines, self.begun, self.ended, self.broken = machines, [], [], False
+        self.machines, self.started_workers, self.killed, self.broken = machines, [], [], False
+        self.refreshes = self.refreshes_without = 0
 
-    def look(self):
+    def alive(self):
+        self.refreshes += 1
+        self.refreshes_without += not self.machines
         if self.broken:
             raise ConnectionError("the head is gone")
         return [Node(name, name, f"{name}.example", 1) for name in self.machines]
 
-    def begin(self, node):
-        if [one.node.name for one in self.begun].count(node.name) == 3:
+    def start_worker(self, node):
+        if node.name not in self.machines or [one.node.name for one in self.started_workers].count(node.name) == 3:
             return None
-        self.begun.append(FakeStation(f"{node.name}#{len(self.begun)}", node, self.machines[node.name]))
-        return self.begun[-1]
+        self.started_workers.append(
+            FakeWorker(f"{node.name}#{len(self.started_workers)}", node, self.machines[node.name])
+        )
+        return self.started_workers[-1]
 
-    def end(self, ended):
-        self.ended += ended
+    def kill_workers(self, killed):
+        self.killed += killed
 
     def is_loss(self, error):
         return isinstance(error, LostError)
+
+
+class Clock:
+    """Seconds that pass when the test says so."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def wait_for(condition, seconds=60):
+    """Wait for another thread; the time is only how long a fault may take to show."""
+    kill_workers = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < kill_workers, "waited in vain"
+        time.sleep(0.005)
 
 
 def answered(answer):
@@ -67,15 +90,15 @@ def start():
     """Start a driver on fake machines; return what makes a call and the driver."""
     drivers = []
 
-    def started(nodes, *, patience_s=0.0):
+    def started(nodes, *, node_timeout_s=0.0, clock=time.monotonic):
         events = queue.SimpleQueue()
-        driver = Driver(nodes, events, patience_s, look_s=0.05)
+        driver = Driver(nodes, events, node_timeout_s, refresh_s=0.05, clock=clock)
         drivers.append(driver)
         driver.start()
 
-        def call():
-            work = Work(b"function", b"argument", Future())
-            events.put(Call(work))
+        def call(*, gpus=0):
+            work = PickledCall(b"function", b"argument", Future())
+            events.put(Call(work, gpus=gpus))
             return work.future
 
         return call, driver
@@ -90,7 +113,7 @@ def test_a_machine_with_another_version_is_not_used(start):
     call, _ = start(nodes)
 
     assert {call().result(20) for _ in range(6)} == {"new"}
-    assert nodes.ended[0].node.name == "old"
+    assert nodes.killed[0].node.name == "old"
 
 
 def test_when_no_machine_can_be_used_the_sentence_says_why(start):
@@ -105,11 +128,61 @@ def test_when_no_machine_can_be_used_the_sentence_says_why(start):
 
 def test_a_call_that_loses_one_machine_after_the_other_is_reported(start):
     nodes = FakeNodes(**{name: {"run": LostError("gone")} for name in "abc"})
-    call, _ = start(nodes, patience_s=60.0)
+    call, _ = start(nodes, node_timeout_s=60.0)
 
     outcome = call().result(20)
 
     assert outcome == WorkerFailure("killed", "the machine that worked on it was lost, three times")
+
+
+@pytest.mark.parametrize("gone", ["silently", "with an error"])
+def test_a_call_whose_machine_is_gone_and_has_no_other_ends_as_an_error_in_bounded_time(start, gone):
+    nodes = FakeNodes(a={"run": None if gone == "silently" else LostError("gone")})
+    clock = Clock()
+    call, _ = start(nodes, node_timeout_s=10.0, clock=clock)
+
+    waiting = call()
+    wait_for(lambda: nodes.started_workers and nodes.started_workers[0].calls)
+    nodes.machines.clear()
+    wait_for(lambda: nodes.refreshes_without)
+    clock.now += 10.5
+    refreshes = nodes.refreshes_without
+    wait_for(lambda: nodes.refreshes_without > refreshes + 2)
+    clock.now += 10.5
+
+    with pytest.raises(ResourceError, match=r"^no machine of the cluster has worked for 1\d s") as found:
+        waiting.result(30)
+    assert found.value.code == "ray.lost"
+    assert nodes.killed[: len(nodes.started_workers)] == nodes.started_workers
+
+
+def test_a_call_for_a_graphics_processor_that_is_gone_ends_as_an_error_while_others_work_on(start):
+    nodes, clock = FakeNodes(a={"run": "done"}), Clock()
+    call, _ = start(nodes, node_timeout_s=10.0, clock=clock)
+    waiting = call(gpus=1)
+
+    assert call().result(20) == "done"
+    refreshes = nodes.refreshes
+    clock.now += 10.5
+    with pytest.raises(ResourceError, match="no graphics processor of the cluster has worked for 1"):
+        waiting.result(30)
+    assert nodes.refreshes > refreshes
+    assert call().result(20) == "done"
+
+
+def test_patience_is_not_over_before_its_time(start):
+    nodes, clock = FakeNodes(old={"version": "0.0.1"}), Clock()
+    call, _ = start(nodes, node_timeout_s=10.0, clock=clock)
+    waiting = call()
+
+    clock.now += 10.0
+    refreshes = nodes.refreshes
+    wait_for(lambda: nodes.refreshes > refreshes + 3)
+    assert not waiting.done()
+    clock.now += 0.1
+
+    with pytest.raises(ResourceError, match=r"has worked for 10 s"):
+        waiting.result(30)
 
 
 def test_an_error_of_the_way_is_an_outcome_of_the_call(start):
@@ -129,7 +202,7 @@ def test_when_the_cluster_itself_breaks_nobody_waits_in_vain(start):
         waiting.result(30)
     driver.join(20)
     assert driver.lost is not None
-    assert nodes.ended == nodes.begun
+    assert nodes.killed == nodes.started_workers
 
 
 def test_stopping_ends_the_stations_and_answers_every_call(start):
@@ -139,5 +212,5 @@ def test_stopping_ends_the_stations_and_answers_every_call(start):
 
     driver.stop()
 
-    assert {one.result(1) for one in calls} == {WorkerFailure("killed", "the engine was closed")}
-    assert nodes.ended == nodes.begun
+    assert {one.result(20) for one in calls} == {WorkerFailure("killed", "the engine was closed")}
+    assert nodes.killed == nodes.started_workers

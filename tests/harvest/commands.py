@@ -1,6 +1,7 @@
 """The command in a process of its own, for tests that kill it, interrupt it or take its disk away."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ def start(web, queries, data, *options, wrapper=(), **more):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
         text=True,
         **more,
     )

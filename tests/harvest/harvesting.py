@@ -1,23 +1,23 @@
-"""A harvest or a search on the loopback web, with short patience, for tests."""
+"""A harvest or a search on the loopback web, with short timeouts, for tests."""
 
 import hashlib
 import time
 
 from imgkit.engine import InlineEngine
-from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
-from imgkit.harvest.http import Session
-from imgkit.harvest.network.fetch import FetchLimits
-from imgkit.harvest.network.hosts import HostLimits
-from imgkit.harvest.patience import Patience
+from imgkit.harvest.pipeline import harvest
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import Ready, SearchQuery
+from imgkit.harvest.search.http import ServiceSession
+from imgkit.harvest.timeouts import Timeouts
 from imgkit.manifest import Manifest, Query
+from imgkit.net.fetch import FetchLimits
+from imgkit.net.host_queue import HostLimits
 
 CORAL = Query(label="coral_snake", name="coral snake", text="coral snake")
 KING = Query(label="king_snake", name="king snake", text="king snake")
 
-HASTY = Patience(
+HASTY = Timeouts(
     fetch=FetchLimits(connect_s=2.0, headers_s=1.0, gap_s=1.0, slow_window_s=0.6, deadline_s=3.0),
     back_off_s=(0.05, 0.1),
     own=HostLimits(gap_s=0.0, park_s=0.2),
@@ -25,7 +25,7 @@ HASTY = Patience(
 )
 
 
-def run(web, data, *queries, providers=("bing",), patience=HASTY, retry=False, progress=None, engine=None, **settings):
+def run(web, data, *queries, providers=("bing",), timeouts=HASTY, retry=False, progress=None, engine=None, **settings):
     """Harvest ``queries`` from a web, decoding in this process; further arguments are those of HarvestConfig."""
     config = HarvestConfig(data=data, providers=providers, **{"per_label": 500, **settings})
     return harvest(
@@ -33,7 +33,7 @@ def run(web, data, *queries, providers=("bing",), patience=HASTY, retry=False, p
         config,
         environ=web.environ,
         progress=progress,
-        patience=patience,
+        timeouts=timeouts,
         retry=retry,
         engine=engine or InlineEngine(),
     )
@@ -85,7 +85,7 @@ def search(web, name, environ=None, *, text="Micrurus fulvius", cursor=None, dea
     provider = PROVIDERS[name]
     ready = provider.check({**web.environ, **(environ or {})})
     assert isinstance(ready, Ready)
-    session = Session(provider, ready, HarvestConfig(contact=contact), deadline=deadline)
+    session = ServiceSession(provider, ready, HarvestConfig(contact=contact), deadline=deadline)
     try:
         return list(provider.pages(SearchQuery(text=text, exclude=("toy",)), cursor, session, ready))
     finally:

@@ -4,12 +4,12 @@ import html
 import json
 from urllib.parse import parse_qsl
 
-from imgkit.harvest.providers.interface import Request, Response
+from imgkit.harvest.providers.interface import Response, ServiceRequest
 
 KEYS = {"FLICKR_API_KEY": "0123456789abcdef"}
 
 
-def params(request: Request) -> dict[str, str]:
+def params(request: ServiceRequest) -> dict[str, str]:
     """The parameters of a request, wherever they stand."""
     form = request.body.decode() if request.method == "POST" else ""
     return {**request.params, **dict(parse_qsl(form, keep_blank_values=True))}
@@ -41,17 +41,18 @@ def bing_list(items: str) -> Response:
     return page_text(f'<ul class="dgControl_list">{items}</ul>')
 
 
-def bing(request: Request, total: int) -> Response:
+def bing(request: ServiceRequest, total: int) -> Response:
     """Bing's fragments; nothing at all past the end."""
     first, count = int(request.params["first"]), int(request.params["count"])
     numbers = range(first, min(first + count, total + 1))
     hits = (
-        {"murl": f"https://h.test/{n}.webp?w=1&h=2", "purl": f"https://p.test/{n}", "t": f"snake {n}"} for n in numbers
+        {"murl": f"https://h.test/{n}.webp?w=1&h=2", "purl": f"https://p.test/{n}", "t": f"Micrurus snake {n}"}
+        for n in numbers
     )
     return bing_list("".join(iusc(hit) for hit in hits)) if numbers else page_text("")
 
 
-def google(request: Request, total: int) -> Response:
+def google(request: ServiceRequest, total: int) -> Response:
     """Google's asynchronous JSON layout."""
     start = int(request.params["start"])
     metadata = [
@@ -68,10 +69,10 @@ def google(request: Request, total: int) -> Response:
     return page_text(")]}'\n" + json.dumps({"ischj": {"metadata": metadata} if metadata else {}}))
 
 
-def openverse(request: Request, total: int) -> Response:
+def openverse(request: ServiceRequest, total: int) -> Response:
     """Openverse's pages of 20."""
     page, size = int(request.params["page"]), int(request.params["page_size"])
-    if size > 20:
+    if size > (240 if request.headers.get("Authorization") else 20):
         return Response(status=401, body=b'{"detail":"page_size may not exceed 20 for anonymous requests"}')
     results = [
         {
@@ -91,8 +92,11 @@ def openverse(request: Request, total: int) -> Response:
     return ok({"result_count": total, "page_count": -(-total // size), "page": page, "results": results})
 
 
-def commons(request: Request, total: int) -> Response:
-    """Commons' search with its continuation; no ``query`` when nothing is found."""
+def commons(request: ServiceRequest, total: int) -> Response:
+    """Commons' search with its continuation; no ``query`` when nothing is found; no category of any name."""
+    if "titles" in request.params:
+        titles = request.params["titles"].split("|")
+        return ok({"batchcomplete": True, "query": {"pages": [{"title": one, "missing": True} for one in titles]}})
     offset, limit = int(request.params["gsroffset"]), int(request.params["gsrlimit"])
     numbers = range(offset + 1, min(offset + limit, total) + 1)
     body: dict[str, object] = {"batchcomplete": True}
@@ -127,7 +131,7 @@ def commons_page(n: int) -> dict[str, object]:
     }
 
 
-def inaturalist(request: Request, total: int) -> Response:
+def inaturalist(request: ServiceRequest, total: int) -> Response:
     """iNaturalist's taxa and observations, one photograph each."""
     if request.url.endswith("/v1/taxa"):
         near = {"id": 9, "name": "Othername", "rank": "species", "preferred_common_name": "Other"}
@@ -143,7 +147,8 @@ def inaturalist(request: Request, total: int) -> Response:
     results = [
         inaturalist_observation(n, [inaturalist_photo(n)]) for n in range(start + 1, min(start + size, total) + 1)
     ]
-    return ok({"total_results": total, "page": page, "per_page": size, "results": results})
+    behind = max(0, total - int(request.params.get("id_above", "0")))
+    return ok({"total_results": behind, "page": page, "per_page": size, "results": results})
 
 
 def inaturalist_photo(n: int, licence: str | None = "cc-by-nc") -> dict[str, object]:
@@ -167,7 +172,7 @@ def inaturalist_observation(n: int, photos: list[dict[str, object]]) -> dict[str
     }
 
 
-def flickr(request: Request, total: int) -> Response:
+def flickr(request: ServiceRequest, total: int) -> Response:
     """Flickr's REST answers, by GET with a key or by signed POST; what lies beyond 4,000 repeats."""
     asked = params(request)
     if asked["method"] == "flickr.photos.licenses.getInfo":
@@ -209,7 +214,7 @@ def flickr_photo(n: int, **fields: object) -> dict[str, object]:
     return {**photo, **fields}
 
 
-def gbif(request: Request, total: int) -> Response:
+def gbif(request: ServiceRequest, total: int) -> Response:
     """GBIF's name match and records, one photograph each."""
     if request.url.endswith("/v1/species/match"):
         if request.params["name"].lower() == "micrurus fulvius":

@@ -10,9 +10,11 @@ from harvesting import candidates, digest
 
 from imgkit.demo.builder import WorldBuilder
 from imgkit.demo.population import small_world
-from imgkit.demo.web import serve
+from imgkit.demo.web.server import serve
 from imgkit.demo.world import Host
 from imgkit.manifest import Manifest
+
+pytestmark = pytest.mark.long
 
 MOUNTING = pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="mounting a small disk needs root")
 

@@ -2,22 +2,23 @@
 
 import io
 import json
+import re
 import sqlite3
 from collections import Counter
 from dataclasses import replace
 
 import pytest
-from canary import Server, always, reply
 from harvesting import CORAL, HASTY, KING, candidates, digest, image_requests, kept_by_picture, run
 from PIL import Image
 
 from imgkit.demo.builder import WorldBuilder
 from imgkit.demo.population import small_world
-from imgkit.demo.web import serve
+from imgkit.demo.web.server import serve
 from imgkit.demo.world import Host
 from imgkit.errors import LockedError, UsageError
 from imgkit.harvest.config import HarvestConfig
 from imgkit.manifest import Manifest, Query, sole_owner
+from loopback import Server, always, reply
 
 HOSTS = ("photos", "archive", "garden", "herpetology", "trails", "museum")
 
@@ -173,7 +174,7 @@ def test_the_same_address_from_two_providers_is_asked_for_once_and_has_two_rows(
     }
 
 
-def test_the_same_bytes_at_three_addresses_of_a_host_are_a_placeholder(data):
+def test_the_same_bytes_at_four_addresses_of_a_host_are_a_placeholder(data):
     builder = WorldBuilder(hosts=[Host(name="photos")])
     good = [builder.add("coral_snake") for _ in range(3)]
     for _ in range(4):
@@ -296,6 +297,24 @@ def test_no_request_comes_before_retry_after_has_passed(data):
     assert min(one.started for one in later) >= refused.finished + 0.95
 
 
+def test_a_host_that_asks_for_an_hour_is_left_alone_and_the_run_says_until_when(data):
+    builder = WorldBuilder(hosts=[Host(name="photos")])
+    for number in range(6):
+        builder.add("coral_snake", fault="" if number else "429_long")
+    with serve(builder.build()) as web:
+        report = run(web, data, CORAL, per_label=6)
+
+    (row,) = report.rows
+    not_asked = report.total.reasons["http.later"]
+    assert not_asked >= 1
+    assert report.total.reasons == {"http.429": 1, "http.later": not_asked}
+    assert (row.tried, row.deferred) == (6 - not_asked, 1 + not_asked)
+    (sentence,) = report.wait_sentences()
+    assert re.fullmatch(
+        r"127\.0\.0\.\d+(:\d+)? asks to wait until (\S+ )?\d\d:\d\d; it is not asked before\.", sentence
+    )
+
+
 def test_a_host_that_is_down_is_given_up_and_its_candidates_wait_for_the_next_run(data):
     builder = WorldBuilder(hosts=[Host(name="photos"), Host(name="archive")])
     for _ in range(12):
@@ -355,7 +374,7 @@ def test_a_folder_is_adopted_whole_without_the_network(tmp_path, data):
 
         assert web.requests == []
     assert report.total.kept == 7
-    assert report.total.reasons == {"body.not_image": 1, "fs.permission": 1}
+    assert report.total.reasons == {"body.not_image": 1, "fs.link": 1}
     assert report.exit_code == 0  # a folder has no target
 
 
@@ -371,6 +390,74 @@ def test_files_that_are_added_to_a_folder_later_are_adopted_too(tmp_path, data):
         kept.append(run(web, data, query).total.kept)
 
     assert kept == [1, 2, 3]
+
+
+def openverse_answer(*urls, thumbnail=""):
+    """An answer of Openverse that proposes these addresses as CC BY pictures."""
+    results = [
+        {"url": url, "license": "by", "license_version": "4.0", "creator": "Ada", "thumbnail": thumbnail}
+        for url in urls
+    ]
+    page = {"result_count": len(results), "page_count": 1, "page": 1, "results": results}
+    return reply(json.dumps(page).encode(), headers=["Content-Type: application/json"])
+
+
+@pytest.fixture
+def own_picture(tmp_path):
+    """A picture of this machine that nobody offered."""
+    path = tmp_path / "private" / "own.png"
+    path.parent.mkdir()
+    Image.effect_noise((200, 150), 60).convert("RGB").save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    ["file://{}", "file:{}", "FILE://{}", " file://{}", "file://localhost{}", "file:///{}", "\tfile://{}"],
+)
+def test_a_file_that_a_search_service_proposes_is_not_read(own_picture, data, spelling):
+    with Server(always(openverse_answer(spelling.format(own_picture)))) as service:
+        web = type("", (), {"environ": {"IMGKIT_OPENVERSE_URL": service.url}})
+        report = run(web, data, CORAL, providers=("openverse",), per_label=1)
+
+    assert report.total.kept == 0
+    assert report.total.reasons == {"net.scheme": 1}
+    assert list(data.glob("originals/*/*")) == []
+
+
+def test_a_thumbnail_that_is_a_file_is_not_read(own_picture, data):
+    with Server(always(reply(status="404 Not Found"))) as host:
+        answer = openverse_answer(f"{host.url}/gone.jpg", thumbnail=own_picture.as_uri())
+        with Server(always(answer)) as service:
+            environ = {"IMGKIT_OPENVERSE_URL": service.url, "IMGKIT_ALLOW_PRIVATE_HOSTS": host.host}
+            web = type("", (), {"environ": environ})
+            report = run(web, data, CORAL, providers=("openverse",), per_label=1, thumbnails=True)
+
+    assert (report.total.kept, report.total.reasons) == (0, {"http.404": 1})
+    assert list(data.glob("originals/*/*")) == []
+
+
+@pytest.mark.parametrize("scheme", ["file", "ftp", "data", "gopher", "jar"])
+def test_a_row_of_a_list_of_addresses_is_refused_unless_it_is_http(own_picture, tmp_path, data, scheme):
+    listed = tmp_path / "list.csv"
+    listed.write_text(f"url,label,license\n{own_picture.as_uri().replace('file', scheme, 1)},snake,by\n")
+    query = Query(label="snake", name="snake", text=str(listed), providers=("urls",))
+
+    report = run(type("", (), {"environ": {}}), data, query, per_label=1)
+
+    assert (report.total.kept, report.total.reasons) == (0, {"net.scheme": 1})
+
+
+def test_a_service_that_names_a_file_of_a_folder_neither_hinders_nor_shares_its_adoption(own_picture, data):
+    adopt = Query(label="bears", name="bears", text=str(own_picture.parent), providers=("folder",))
+    search = Query(label="bears", name="bears", text="bears", providers=("openverse",))
+    with Server(always(openverse_answer(own_picture.as_uri()))) as service:
+        web = type("", (), {"environ": {"IMGKIT_OPENVERSE_URL": service.url}})
+        for queries in ((search, adopt), (search, adopt)):  # the second run knows what the first found out
+            run(web, data, *queries, per_label=3)
+            ends = {one.provider: (one.state, one.reason, one.proposal.license) for one in candidates(data)}
+
+            assert ends == {"folder": ("kept", "", ""), "openverse": ("rejected", "net.scheme", "CC BY 4.0")}
 
 
 # the data folder
@@ -484,8 +571,8 @@ def test_a_network_that_comes_back_costs_nothing(unplugged, data):
         if "seems to be down" in line:
             plug_in()
 
-    patience = replace(HASTY, outage_failures=6, outage_hosts=3, probe_s=0.1, outage_s=20.0)
-    report = run(LOOPBACK, data, query, patience=patience, progress=Telling(tell), robots=False)
+    timeouts = replace(HASTY, outage_failures=6, outage_hosts=3, probe_s=0.1, outage_s=20.0)
+    report = run(LOOPBACK, data, query, timeouts=timeouts, progress=Telling(tell), robots=False)
 
     assert [line for line in said if "network" in line] == [
         "The network seems to be down. Looking again every 0 s; nothing is lost, and Ctrl-C saves.",
@@ -500,9 +587,9 @@ def test_a_network_that_comes_back_costs_nothing(unplugged, data):
 
 def test_a_network_that_stays_away_ends_the_run_with_5_and_everything_waits(unplugged, data):
     query, _ = unplugged
-    patience = replace(HASTY, outage_failures=6, outage_hosts=3, probe_s=0.05, outage_s=0.2)
+    timeouts = replace(HASTY, outage_failures=6, outage_hosts=3, probe_s=0.05, outage_s=0.2)
 
-    report = run(LOOPBACK, data, query, patience=patience, robots=False)
+    report = run(LOOPBACK, data, query, timeouts=timeouts, robots=False)
 
     assert report.exit_code == 5
     assert report.summary.startswith("The network is down. 0 pictures")

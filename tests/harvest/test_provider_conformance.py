@@ -8,26 +8,28 @@ from typing import get_args
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from search_services import KEYS, SERVICES, params
+from search_services import KEYS, SERVICES, ok, page_text, params
 
-from imgkit.harvest.excludes import excluded_by
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import (
+    ENDED,
     FINISHED,
     REASON_OF,
     Missing,
     NoAnswer,
+    PageVerdict,
     Provider,
     Ready,
     Response,
     SearchQuery,
-    Verdict,
 )
+from imgkit.harvest.search.excludes import excluded_by
 from imgkit.reasons import REASONS
 
 SEARCHED = [name for name, provider in PROVIDERS.items() if not provider.local]
 LOCAL = [name for name, provider in PROVIDERS.items() if provider.local]
-VERDICTS = set(get_args(Verdict))
+VERDICTS = set(get_args(PageVerdict))
+SAY_NO_END = {"bing", "google"}  # as these stand-ins answer: nothing marks the end
 FEW = 2  # whole pages of results, and a part of a third
 
 
@@ -77,6 +79,10 @@ def source(any_provider, tmp_path):
         rows = "".join(f"https://h.test/{number}.jpg,snake\n" for number in range(1201))
         (tmp_path / "list.csv").write_text(f"url,label\n{rows}")
         return SearchQuery(text=str(tmp_path / "list.csv"), label="snake"), None
+    if any_provider.name == "files":
+        rows = "".join(f"{number}.jpg,snake\n" for number in range(1201))
+        (tmp_path / "list.csv").write_text(f"path,label\n{rows}")
+        return SearchQuery(text=str(tmp_path / "list.csv"), label="snake"), None
     return QUERY, Service(any_provider, FEW * any_provider.page_size + any_provider.page_size // 2)
 
 
@@ -122,15 +128,83 @@ def test_a_finished_search_has_no_cursor_and_says_why_it_ended(any_provider, sou
     *before, last = any_provider.pages(query, None, fetch, any_provider.check(KEYS))
 
     assert {page.verdict for page in before} == {"ok"}
-    assert last.verdict in FINISHED
-    assert last.cursor is None
+    assert last.verdict in ENDED
+    assert (last.cursor is None) == (last.verdict in FINISHED)
     assert last.detail
 
 
 def test_a_query_without_results_is_empty(provider, ready):
-    (page,) = provider.pages(QUERY, None, Service(provider, 0), ready)
+    *before, last = provider.pages(QUERY, None, Service(provider, 0), ready)
 
-    assert (page.verdict, page.proposals, page.cursor) == ("empty", (), None)
+    assert [page.proposals for page in (*before, last)] == [()] * (len(before) + 1)
+    if provider.name in SAY_NO_END:
+        assert ([page.verdict for page in before], last.verdict) == (["ok"], "assumed_end")
+    else:
+        assert (before, last.verdict, last.cursor) == ([], "empty", None)
+
+
+def without_results(name, answer):
+    """The same answer as a service that has nothing on this page but says no end."""
+    if name in ("bing", "google"):
+        return page_text({"bing": "", "google": ')]}\'\n{"ischj":{}}'}[name])
+    body = json.loads(answer.body)
+    match name:
+        case "commons":
+            body["query"] = {"pages": []}
+        case "flickr":
+            body["photos"]["photo"] = []
+        case _:
+            body["results"] = []
+    return ok(body)
+
+
+class Blanking:
+    """A service whose answers to some searches, counted from 1, hold no result; questions of names are left alone."""
+
+    def __init__(self, provider, total, blank):
+        self.service, self.provider, self.blank, self.pages = Service(provider, total), provider, blank, 0
+
+    def __call__(self, request):
+        answer = self.service(request)
+        if any(
+            word in f"{request.url}{params(request)}"
+            for word in ("/taxa", "/match", "getInfo", "token", "categoryinfo")
+        ):
+            return answer
+        self.pages += 1
+        return without_results(self.provider.name, answer) if self.pages in self.blank else answer
+
+
+def test_a_page_without_results_in_the_middle_is_not_the_end(provider, ready):
+    size = provider.page_size
+    service = Blanking(provider, 4 * size, blank={2})
+
+    pages = list(provider.pages(QUERY, None, service, ready))
+
+    ranks = [one.rank for page in pages for one in page.proposals]
+    assert [len(page.proposals) for page in pages[:3]] == [size, 0, size]
+    assert pages[1].verdict == "ok"
+    assert pages[1].cursor is not None
+    assert ranks == list(range(1, 3 * size + 1))
+
+
+def test_two_pages_in_a_row_without_results_end_the_search_for_this_run(provider, ready):
+    service = Blanking(provider, 10 * provider.page_size, blank={2, 3})
+
+    pages = list(provider.pages(QUERY, None, service, ready))
+
+    assert [page.verdict for page in pages] == ["ok", "ok", "assumed_end"]
+    assert [len(page.proposals) for page in pages] == [provider.page_size, 0, 0]
+    assert pages[-1].cursor is not None
+    assert service.pages == 3
+
+
+def test_a_single_page_without_results_is_forgotten_behind_a_full_one(provider, ready):
+    service = Blanking(provider, 8 * provider.page_size, blank={2, 4, 6})
+
+    pages = list(provider.pages(QUERY, None, service, ready))
+
+    assert [len(page.proposals) for page in pages[:7]] == [provider.page_size, 0] * 3 + [provider.page_size]
 
 
 def test_a_search_ends_at_the_most_results_that_the_service_gives(provider, ready):
@@ -200,7 +274,7 @@ JSON = st.recursive(
 def test_garbage_is_a_verdict_and_never_an_exception(provider, ready, body):
     for page in provider.pages(QUERY, None, lambda request: Response(status=200, body=body), ready):
         assert page.verdict in VERDICTS
-        assert page.verdict != "ok"
+        assert page.verdict != "ok" or not page.proposals
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -103,9 +103,19 @@ def test_the_json_layout_brings_page_title_author_and_size():
         pytest.param(page_text(CONSENT), "consent", id="a consent form"),
         pytest.param(page_text(JS_WALL), "blocked", id="the JavaScript wall"),
         pytest.param(page_text("<html>Access denied</html>"), "blocked", id="denied"),
+        pytest.param(page_text("<html><h1>Update your browser</h1></html>"), "blocked", id="another browser"),
+        pytest.param(
+            page_text("<html>You are using an unsupported browser.</html>"), "blocked", id="another browser, said anew"
+        ),
+        pytest.param(
+            page_text("<html><form action='x'>Our systems have detected unusual traffic</form></html>"),
+            "captcha",
+            id="a challenge that does not call itself one",
+        ),
+        pytest.param(page_text("<html>Please try something else.</html>"), "blocked", id="a wall nobody knows"),
         pytest.param(Response(status=403), "blocked", id="403"),
         pytest.param(page_text("<html><body>did not match any image results</body></html>"), "empty", id="no result"),
-        pytest.param(page_text(")]}'\n" + '{"ischj":{}}'), "empty", id="JSON without results"),
+        pytest.param(page_text(")]}'\n" + '{"ischj":{}}'), "ok", id="JSON without results: asked once more"),
         pytest.param(page_text("hello"), "schema_changed", id="no page at all"),
     ],
 )
@@ -123,6 +133,7 @@ def test_the_attempt_without_a_key_is_plain():
     assert request.params["q"] == "coral snake -toy"
     assert request.params["tbs"] == "isz:l,ic:specific,isc:red"
     assert set(request.headers) == {"Accept"}
+    assert (request.params["asearch"], request.params["async"]) == ("isch", "_fmt:json,p:1,ijn:0")
 
 
 def item(n):
@@ -183,6 +194,11 @@ def test_the_api_says_why_it_gives_nothing(answer, verdict):
     page, _ = ask(answer, KEYED)
 
     assert page.verdict == verdict
+
+
+def test_the_plan_says_when_the_official_api_ends():
+    assert isinstance(KEYED, Ready)
+    assert "1 January 2027" in KEYED.note
 
 
 def test_half_a_key_is_named_instead_of_falling_back():

@@ -2,12 +2,15 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
+from imgkit.harvest.crawl.local_files import path_of, read_file
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import Ready, SearchQuery
 
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 20
 FOLDER, URLS = PROVIDERS["folder"], PROVIDERS["urls"]
 
 
@@ -33,7 +36,7 @@ def test_every_file_below_a_folder_is_proposed_in_the_order_of_its_path(tmp_path
 
     names = ["a.jpg", "b/1.PNG", "b/2.jpg", "c/d/e.php", "no_extension", "ä b#1?.jpg"]
     assert [found.title for found in page.proposals] == names
-    assert [found.url for found in page.proposals] == [(tmp_path / name).as_uri() for name in names]
+    assert [found.url.partition("#")[0] for found in page.proposals] == [(tmp_path / name).as_uri() for name in names]
     assert page.verdict == "end"
 
 
@@ -63,7 +66,7 @@ def test_a_name_that_is_not_utf8_is_proposed_too(tmp_path):
 
     (page,) = search(FOLDER, tmp_path)
 
-    assert page.proposals[0].url.endswith("/%FF.jpg")
+    assert page.proposals[0].url.partition("#")[0].endswith("/%FF.jpg")
     json.dumps(page.proposals[0].title).encode()
 
 
@@ -101,6 +104,17 @@ def test_an_empty_folder_is_empty(tmp_path):
     assert (page.verdict, page.detail) == ("empty", f"{tmp_path} holds no files")
 
 
+def test_a_file_that_was_written_anew_is_another_candidate(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"one")
+    (before,) = search(FOLDER, tmp_path)[0].proposals
+    (same,) = search(FOLDER, tmp_path)[0].proposals
+    (tmp_path / "a.jpg").write_bytes(b"another")
+    (after,) = search(FOLDER, tmp_path)[0].proposals
+
+    assert before.url == same.url != after.url
+    assert read_file(after.url, max_bytes=100).body == b"another"
+
+
 # urls
 
 
@@ -117,7 +131,7 @@ def test_the_rows_of_a_label_are_proposed_as_they_stand_with_all_that_is_known(t
     (found,) = page.proposals
     assert (found.url, found.license, found.author) == ("https://h.test/1.jpg", "CC BY-SA 4.0", "Ada")
     assert (found.page_url, found.group, found.width, found.height) == ("https://p.test/1", "album 1", 640, None)
-    assert page.detail == "1 addresses; 1 rows have another label"
+    assert page.detail == "1 address; 1 row of other labels"
 
 
 def test_rows_without_a_label_belong_to_the_query(tmp_path):
@@ -136,8 +150,8 @@ def test_rows_that_cannot_be_used_are_counted_with_their_lines(tmp_path):
     (page,) = search(URLS, path, "a")
 
     assert page.detail == (
-        "1 addresses; 1 rows have no address (lines 3); 1 rows cannot be read (line 4: 4 values for 2 columns. "
-        "Put double quotes around a value that holds the delimiter.)"
+        "1 address; left out: 1 row without an address (line 3), 1 row that cannot be read (line 4: 4 values for 2 "
+        "columns. Put double quotes around a value that holds the delimiter.)"
     )
 
 
@@ -157,3 +171,29 @@ def test_a_list_that_gives_nothing_says_why(tmp_path, text, verdict):
 
     assert (page.verdict, page.proposals) == (verdict, ())
     assert str(path) in page.detail
+
+
+# files of this machine
+
+
+def test_a_file_is_read_and_a_link_a_pipe_and_a_giant_are_not(tmp_path):
+    (tmp_path / "ä b.jpg").write_bytes(JPEG)
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "ä b.jpg")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+
+    os.mkfifo(tmp_path / "pipe.jpg")
+
+    def read(name, limit=10_000):
+        return read_file((tmp_path / name).as_uri(), max_bytes=limit)
+
+    assert read("ä b.jpg").body == JPEG
+    if os.name != "nt":
+        odd = Path(os.fsdecode(b"caf\xe9 %41.jpg"))
+        (tmp_path / odd).write_bytes(JPEG)
+        assert path_of((tmp_path / odd).as_uri()) == tmp_path / odd
+        assert read(odd).body == JPEG
+    assert read("link.jpg").reason == "fs.link"
+    assert read("pipe.jpg").reason == "fs.device"
+    assert read("empty.jpg").reason == "body.empty"
+    assert read("ä b.jpg", limit=100).reason == "body.too_big"
+    assert (read("gone.jpg").reason, read("gone.jpg").transient) == ("http.404", True)

@@ -15,6 +15,7 @@ from search_services import (
 
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import Missing, Ready, Response, SearchQuery
+from imgkit.harvest.search.licences import allowed
 
 QUERY = SearchQuery(text="Micrurus fulvius", exclude=("toy",))
 OPENVERSE, COMMONS = PROVIDERS["openverse"], PROVIDERS["commons"]
@@ -107,10 +108,48 @@ def test_an_openverse_client_gets_one_token_and_sends_it_with_every_page():
 
     pages, asked = asks(OPENVERSE, service, environ=environ)
 
-    assert [request.method for request in asked] == ["POST", "GET", "GET", "GET"]
+    assert [request.method for request in asked] == ["POST", "GET"]
     assert params(asked[0])["grant_type"] == "client_credentials"
-    assert {request.headers["Authorization"] for request in asked[1:]} == {"Bearer T"}
-    assert len(pages) == 3
+    assert asked[1].headers["Authorization"] == "Bearer T"
+    assert [len(page.proposals) for page in pages] == [45]
+
+
+@pytest.mark.parametrize(
+    ("said", "sizes"),
+    [
+        pytest.param("page_size may not exceed 50", ["240", "50", "50"], id="it names its size"),
+        pytest.param("page_size is too large", ["240"] + ["20"] * 5, id="it does not"),
+    ],
+)
+def test_an_openverse_client_asks_for_all_results_at_once_and_for_fewer_where_that_is_too_many(said, sizes):
+    environ = {"OPENVERSE_CLIENT_ID": "me", "OPENVERSE_CLIENT_SECRET": "shh"}
+
+    def service(request):
+        if "token" in request.url:
+            return ok({"access_token": "T"})
+        if int(request.params["page_size"]) > 60:
+            return Response(status=400, body=json.dumps({"detail": said}).encode())
+        return openverse(request, 91)
+
+    pages, asked = asks(OPENVERSE, service, environ=environ)
+
+    assert [request.params["page_size"] for request in asked[1:]] == sizes
+    assert len({one.url for page in pages for one in page.proposals}) == 91
+
+
+def test_an_openverse_search_goes_on_in_pages_of_the_size_that_it_began_with():
+    environ = {"OPENVERSE_CLIENT_ID": "me", "OPENVERSE_CLIENT_SECRET": "shh"}
+    first = OPENVERSE.page(QUERY, None, lambda request: openverse(request, 50), OPENVERSE.check({}))
+    asked = []
+
+    def service(request):
+        asked.append(request)
+        return ok({"access_token": "T"}) if "token" in request.url else openverse(request, 50)
+
+    second = OPENVERSE.page(QUERY, first.cursor, service, OPENVERSE.check(environ))
+
+    assert (asked[1].params["page"], asked[1].params["page_size"]) == ("2", "20")
+    assert [one.rank for one in second.proposals] == list(range(21, 41))
 
 
 def test_a_refused_openverse_client_is_named():
@@ -147,7 +186,7 @@ def test_commons_files_come_in_the_order_of_their_index_from_either_form_of_the_
 def test_commons_is_asked_for_bitmaps_at_960_pixels():
     _, asked = asks(COMMONS, lambda request: ok({"batchcomplete": True}))
 
-    sent = asked[0].params
+    sent = asked[1].params
     assert sent["gsrsearch"] == "filetype:bitmap Micrurus fulvius -toy"
     assert (sent["iiurlwidth"], sent["gsrnamespace"], sent["gsroffset"]) == ("960", "6", "0")
 
@@ -168,6 +207,101 @@ def test_commons_answers_without_files(body, verdict):
     assert page.verdict == verdict
 
 
+def half(*filled, onward, total=3):
+    """An answer with the details of some of its files, the rest of which comes by ``onward``."""
+    pages = [commons_page(n) if n in filled else {"title": f"File:Snake {n}.jpg", "index": n} for n in range(1, total)]
+    return {"query": {"pages": pages}, "continue": onward}
+
+
+def test_commons_files_whose_details_come_in_several_answers_are_one_page_in_order():
+    parts = [
+        half(2, onward={"iicontinue": "a|1", "continue": "||"}),
+        half(onward={"iicontinue": "b|2", "continue": "||"}),
+        half(1, onward={"gsroffset": 50, "continue": "gsroffset||"}),
+        {"batchcomplete": True, "query": {"pages": [commons_page(3)]}},
+    ]
+    answers = [{"batchcomplete": True}, *parts]
+
+    pages, asked = asks(COMMONS, lambda request: ok(answers.pop(0)))
+
+    found = [(one.rank, one.page_url) for page in pages for one in page.proposals]
+    assert found == [(n, f"https://c.test/wiki/File:{n}") for n in (1, 2, 3)]
+    assert [request.params.get("iicontinue", "") for request in asked[1:]] == ["", "a|1", "b|2", ""]
+    assert asked[4].params["gsroffset"] == "50"
+
+
+def test_details_that_commons_refuses_in_the_middle_are_asked_for_with_the_next_page():
+    answers = [
+        ok({"batchcomplete": True}),
+        ok(half(2, onward={"iicontinue": "a|1", "continue": "||"})),
+        Response(status=503),
+        ok({**half(1, onward={}), "batchcomplete": True}),
+    ]
+
+    pages = search(COMMONS, lambda request: answers.pop(0))
+
+    assert [one.page_url.rpartition(":")[2] for page in pages for one in page.proposals] == ["2", "1"]
+
+
+def test_commons_searches_by_structure_before_it_searches_for_the_words():
+    category = {
+        "title": "Category:Micrurus fulvius",
+        "categoryinfo": {"size": 40, "files": 30},
+        "pageprops": {"wikibase_item": "Q310431"},
+    }
+    files = {"deepcategory": (1, 2), "haswbstatement": (2, 3), "Micrurus": (3, 4)}
+    asked = []
+
+    def service(request):
+        if "titles" in request.params:
+            asked.append(request.params["titles"])
+            return ok({"batchcomplete": True, "query": {"pages": [category]}})
+        asked.append(request.params["gsrsearch"].removeprefix("filetype:bitmap "))
+        found = next(numbers for word, numbers in files.items() if asked[-1].startswith(word))
+        return ok({"batchcomplete": True, "query": {"pages": [commons_page(n) for n in found]}})
+
+    pages = search(COMMONS, service)
+
+    assert asked == [
+        "Category:Micrurus fulvius|Category:Micrurus fulviuss|Category:Micrurus fulviu",
+        'deepcategory:"Micrurus fulvius" -toy',
+        "haswbstatement:P180=Q310431 -toy",
+        "Micrurus fulvius -toy",
+    ]
+    assert [(one.rank, one.page_url[-1]) for page in pages for one in page.proposals] == [
+        (n, str(n)) for n in (1, 2, 3, 4)
+    ]
+    assert [page.verdict for page in pages] == ["ok", "ok", "end"]
+
+
+def test_a_commons_look_up_that_fails_costs_nothing_but_its_call():
+    answers = [Response(status=500), ok({"batchcomplete": True, "query": {"pages": [commons_page(1)]}})]
+
+    (page,) = search(COMMONS, lambda request: answers.pop(0))
+
+    assert [one.page_url for one in page.proposals] == ["https://c.test/wiki/File:1"]
+
+
+@pytest.mark.parametrize(
+    ("short_name", "licence", "kept_as_by"),
+    [
+        ("Attribution", "Attribution", False),  # the template of that name is no Creative Commons licence
+        ("Attribution only license", "Attribution only license", False),
+        ("CC BY 2.0", "CC BY 2.0", True),
+        ("Creative Commons Attribution 4.0", "CC BY 4.0", True),
+        ("FAL", "FAL", False),
+    ],
+)
+def test_a_commons_licence_is_taken_for_creative_commons_only_when_it_is_one(short_name, licence, kept_as_by):
+    one = commons_page(1)
+    one["imageinfo"][0]["extmetadata"]["LicenseShortName"]["value"] = short_name
+
+    (page,) = search(COMMONS, lambda request: ok({"batchcomplete": True, "query": {"pages": [one]}}))
+
+    assert page.proposals[0].license == licence
+    assert allowed(licence, ("by",)) is kept_as_by
+
+
 def test_commons_does_not_go_round_in_circles():
     body = {"query": {"pages": [commons_page(1)]}, "continue": {"gsroffset": 50, "continue": "x"}}
 
@@ -180,7 +314,11 @@ def test_commons_does_not_go_round_in_circles():
 
 
 def observations(*results):
-    return lambda request: inaturalist(request, 0) if "taxa" in request.url else ok({"results": list(results)})
+    return lambda request: (
+        inaturalist(request, 0)
+        if "taxa" in request.url
+        else ok({"total_results": len(results), "results": list(results)})
+    )
 
 
 def test_inaturalist_looks_up_the_taxon_once_and_the_excluded_taxa_too():
@@ -227,6 +365,7 @@ def test_a_photograph_without_an_open_licence_is_not_proposed():
     assert [(found.license, found.rank) for found in page.proposals] == [("CC0", 1)]
 
 
+@pytest.mark.slow
 def test_inaturalist_goes_on_by_id_behind_its_ten_thousand():
     pages, asked = asks(INATURALIST, lambda request: inaturalist(request, 10_450))
 
@@ -289,6 +428,41 @@ def test_sounds_are_not_proposed_and_a_licence_address_is_written_out():
 
     (found,) = page.proposals
     assert (found.license, found.license_url, found.group) == ("CC0 1.0", licence, "gbif:3")
+
+
+def test_the_group_of_an_inaturalist_record_is_its_observation_and_not_its_photograph():
+    record = {
+        "key": 4,
+        "references": "https://www.inaturalist.org/observations/77",
+        "media": [media(f"https://m.test/{n}.jpg", references=f"https://www.inaturalist.org/photos/{n}") for n in "ab"],
+    }
+
+    (page,) = search(GBIF, occurrences(record))
+
+    assert [one.group for one in page.proposals] == ["inaturalist:77"] * 2
+    assert [one.page_url[-1] for one in page.proposals] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {"usageKey": 1, "acceptedUsageKey": 5, "status": "SYNONYM", "synonym": True},
+        {"usageKey": 1, "acceptedUsageKey": 5, "status": "HETEROTYPIC_SYNONYM"},
+        {"usageKey": 1, "speciesKey": 5, "rank": "SPECIES", "synonym": True},
+        {"usageKey": 5, "speciesKey": 5, "genusKey": 9, "rank": "SPECIES", "synonym": False},
+    ],
+)
+def test_the_records_of_a_synonym_are_those_of_the_accepted_name(match):
+    asked = []
+
+    def service(request):
+        asked.append(request.params)
+        body = {"matchType": "EXACT", **match} if "match" in request.url else {"endOfRecords": True, "results": []}
+        return ok(body)
+
+    search(GBIF, service)
+
+    assert asked[1]["taxonKey"] == "5"
 
 
 @pytest.mark.parametrize("match", ["NONE", "HIGHERRANK", "FUZZY"])

@@ -9,10 +9,11 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from imgkit.harvest.config import HarvestConfig, agent
-from imgkit.harvest.http import Session, is_loopback, open_fetch, pause_between
-from imgkit.harvest.network.lookup import Lookup
 from imgkit.harvest.providers import PROVIDERS
-from imgkit.harvest.providers.interface import NoAnswer, Ready, Request, Response
+from imgkit.harvest.providers.interface import NoAnswer, Ready, Response, ServiceRequest
+from imgkit.harvest.search import http
+from imgkit.harvest.search.http import ServiceSession, is_loopback, open_fetch, pause_between
+from imgkit.net.dns import Lookup
 
 BING = PROVIDERS["bing"]
 OK = b"HTTP/1.1 200 OK\r\nX-Name: Value\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"
@@ -54,9 +55,9 @@ def server(*scripts):
 
 
 def get(base, *, config=None, deadline=5.0, **fields):
-    session = Session(BING, Ready(base=base), config or HarvestConfig(), deadline=deadline)
+    session = ServiceSession(BING, Ready(base=base), config or HarvestConfig(), deadline=deadline)
     try:
-        return session(Request(url=f"{base}/x", **fields))
+        return session(ServiceRequest(url=f"{base}/x", **fields))
     finally:
         session.close()
 
@@ -101,15 +102,18 @@ def test_a_form_is_posted():
 
 def drip(connection):
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-    for _ in range(30):
-        connection.sendall(b"x")
-        time.sleep(0.05)
+    with suppress(OSError):
+        while True:  # until the other side hangs up
+            connection.sendall(b"x")
+            time.sleep(0.05)
 
 
 def drip_headers(connection):
-    for _ in range(30):
-        connection.sendall(b"X: y\r\n" if _ else b"HTTP/1.1 200 OK\r\n")
-        time.sleep(0.05)
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    with suppress(OSError):
+        while True:
+            connection.sendall(b"X: y\r\n")
+            time.sleep(0.05)
 
 
 BOMB = gzip.compress(bytes(64 * 1024 * 1024))
@@ -126,7 +130,7 @@ GZIP = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n
         pytest.param(GZIP % len(BOMB) + BOMB, "body.too_big", id="64 MiB in a few bytes"),
         pytest.param(drip, "net.deadline", id="a body byte by byte"),
         pytest.param(drip_headers, "net.deadline", id="headers without end"),
-        pytest.param(lambda connection: time.sleep(1.5), "net.deadline", id="silence"),
+        pytest.param(lambda connection: connection.recv(1), "net.deadline", id="silence"),
     ],
 )
 def test_what_the_network_does_is_a_value_within_the_deadline(script, reason):
@@ -191,11 +195,11 @@ def test_between_two_requests_the_pause_of_the_provider_is_kept():
         slept.append(seconds)
         now[0] += seconds
 
-    session = Session(
+    session = ServiceSession(
         BING, Ready(base="https://b.test", pause_seconds=3.0), HarvestConfig(), clock=lambda: now[0], sleep=sleep
     )
     for _ in range(3):
-        session(Request(url="http://127.0.0.1:1/"))
+        session(ServiceRequest(url="http://127.0.0.1:1/"))
 
     assert slept == [3.0, 3.0]
 
@@ -225,7 +229,7 @@ def test_a_client_with_a_key_may_ask_faster():
 
 
 def test_a_provider_of_this_machine_has_no_network():
-    answer = open_fetch(PROVIDERS["folder"], Ready(), HarvestConfig())(Request(url="http://127.0.0.1:1/"))
+    answer = open_fetch(PROVIDERS["folder"], Ready(), HarvestConfig())(ServiceRequest(url="http://127.0.0.1:1/"))
 
     assert isinstance(answer, NoAnswer)
 
@@ -237,8 +241,69 @@ def test_a_name_that_does_not_resolve_is_said_soon_and_asked_again_later():
         asked.append(host)
         raise OSError("no network")
 
-    session = Session(BING, Ready(base="http://127.0.0.1"), HarvestConfig(), lookup=Lookup(resolve))
-    answers = [session(Request(url="http://service.test/x")) for _ in range(2)]
+    session = ServiceSession(BING, Ready(base="http://127.0.0.1"), HarvestConfig(), lookup=Lookup(resolve))
+    answers = [session(ServiceRequest(url="http://service.test/x")) for _ in range(2)]
 
     assert {answer.reason for answer in answers} == {"net.dns"}
     assert len(asked) == 4  # each lookup tries twice
+
+
+def test_what_one_request_to_a_service_may_take():
+    assert (http.CONNECT_SECONDS, http.READ_SECONDS, http.DEADLINE_SECONDS) == (5.0, 20.0, 25.0)
+    assert (http.MAX_BODY_BYTES, http.MAX_REDIRECTS) == (8 * 1024 * 1024, 3)
+
+
+@pytest.mark.parametrize(("size", "reason"), [(8 * 1024 * 1024, ""), (8 * 1024 * 1024 + 1, "body.too_big")])
+def test_an_answer_may_have_eight_mebibytes(size, reason):
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n".encode()
+    with server(head + bytes(size)) as (base, _):
+        answer = get(base, deadline=20.0)
+
+    assert getattr(answer, "reason", "") == reason
+    assert reason or len(answer.body) == size
+
+
+@pytest.mark.parametrize(
+    ("status", "method"), [(301, b"POST"), (302, b"POST"), (307, b"POST"), (308, b"POST"), (303, b"GET")]
+)
+def test_only_a_303_turns_a_form_into_a_question(status, method):
+    there = f"HTTP/1.1 {status} Moved\r\nLocation: /y\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    with server(there, OK) as (base, seen):
+        get(base, method="POST", body=b"a=1", headers={"Content-Type": "application/x-www-form-urlencoded"})
+
+    assert seen[1].startswith(method + b" /y ")
+    assert (b"a=1" in seen[1]) is (method == b"POST")
+
+
+@pytest.mark.parametrize("status", [300, 304, 305, 306])
+def test_other_statuses_of_the_kind_are_not_followed(status):
+    there = f"HTTP/1.1 {status} Odd\r\nLocation: /y\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    with server(there, OK) as (base, seen):
+        answer = get(base)
+
+    assert (answer.status, len(seen)) == (status, 1)
+
+
+class Redirected:
+    """An answer that leads on."""
+
+    def __init__(self, url, location, status=302):
+        self.url, self.status_code, self.headers = url, status, {"location": location}
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "followed"),
+    [
+        ("https://s.org/a", "/b", "https://s.org/b"),
+        ("https://s.org/a", "https://s.org/b", "https://s.org/b"),
+        ("http://s.org/a", "https://s.org/b", "https://s.org/b"),
+        ("https://s.org/a", "http://s.org/b", ""),
+        ("https://s.org/a", "https://s.org:8443/b", ""),
+        ("https://s.org/a", "https://www.s.org/b", ""),
+        ("https://s.org/a", "//other.org/b", ""),
+        ("https://s.org/a", "file:///etc/passwd", ""),
+        ("https://s.org/a", "", ""),
+    ],
+)
+def test_a_redirect_is_followed_on_its_host_and_port_and_never_away_from_encryption(url, location, followed):
+    assert http._same_host_redirect(Redirected(url, location)) == followed

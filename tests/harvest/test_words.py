@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgkit.errors import UsageError
-from imgkit.harvest import excludes, filters, licences
+from imgkit.harvest.search import excludes, filters, licences
 from imgkit.manifest.labels import slug
 from imgkit.manifest.nouns import Proposal
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from imgkit.manifest import Manifest, Query
-from imgkit.manifest.digest import digest
+from imgkit.manifest.exports import digest
 from imgkit.manifest.nouns import Decision, Image, Item, Judgement, Proposal, SearchState
 
 CORAL = Query(label="coral", name="coral", text="coral snake")

@@ -3,11 +3,8 @@
 import csv
 import io
 
-import pytest
-
-from imgkit.errors import UsageError
-from imgkit.manifest import Decision, Manifest, Proposal, Query, SearchState
-from imgkit.manifest.exports import import_decisions, manifest_csv, read_decisions, write_exports
+from imgkit.manifest import Decision, Proposal, Query, SearchState
+from imgkit.manifest.exports import manifest_csv, write_exports
 
 
 def test_every_candidate_is_a_row_with_its_reason(manifest):
@@ -31,32 +28,6 @@ def test_a_title_that_is_a_formula_is_disarmed(manifest):
     assert row["title"] == "'=HYPERLINK(1)"
 
 
-def test_decisions_travel_to_another_manifest_with_their_undos(manifest, tmp_path):
-    first, _ = manifest.decide(
-        [Decision(image_id="1", label="a", action="reject"), Decision(image_id="2", label="a", action="keep")]
-    )
-    manifest.decide([Decision(image_id="1", label="a", action="undo", undoes=first)])
-    _, log = write_exports(manifest)
-
-    with Manifest.open(tmp_path / "other") as other:
-        other.decide([Decision(image_id="9", label="z", action="keep")])
-        new = import_decisions(other, read_decisions(log))
-
-        assert new == 3
-        assert {key: one.action for key, one in other.current_decisions().items()} == {
-            ("z", "9"): "keep",
-            ("a", "2"): "keep",
-        }
-
-
-def test_importing_twice_adds_nothing(manifest):
-    manifest.decide([Decision(image_id="1", label="a", action="reject")])
-    _, log = write_exports(manifest)
-
-    assert import_decisions(manifest, read_decisions(log)) == 0
-    assert len(manifest.decisions()) == 1
-
-
 def test_the_same_manifest_gives_the_same_bytes(manifest):
     manifest.decide([Decision(image_id="1", label="a", action="reject")])
     before = [path.read_bytes() for path in write_exports(manifest)]
@@ -64,11 +35,3 @@ def test_the_same_manifest_gives_the_same_bytes(manifest):
     after = [path.read_bytes() for path in write_exports(manifest)]
 
     assert after == before
-
-
-def test_a_line_that_is_no_decision_is_named(tmp_path):
-    file = tmp_path / "decisions.jsonl"
-    file.write_text('{"image_id": "1"}\n')
-
-    with pytest.raises(UsageError, match="line 1 is not a decision"):
-        read_decisions(file)

@@ -3,8 +3,9 @@ from dataclasses import replace
 import pytest
 
 from imgkit.manifest import Finding, Image, Item, Judgement, Proposal, Query, SearchState
-from imgkit.manifest.opened import ROWS_AT_A_TIME
-from imgkit.manifest.overview import details, findings_about_others, lines, origins
+from imgkit.manifest.connection import ROWS_AT_A_TIME
+from imgkit.manifest.overview import details, lines, origins
+from imgkit.manifest.standings import findings_about_others
 
 
 def image(number: int) -> Image:
@@ -95,4 +96,4 @@ def test_details_name_the_candidate_that_was_kept_for_the_label_and_leave_out_wh
     assert found[key].source.proposal.rank == 2
     assert found["king", image(3).id].source is None
     assert details(filled, []) == {}
-    assert [one.check for one in findings_about_others(filled)] == ["near"]
+    assert [one.check for one in findings_about_others(filled.connection)] == ["near"]

@@ -20,6 +20,7 @@ from imgkit.manifest import (
     SearchState,
     sole_owner,
 )
+from item_counts import item_counts
 
 CORAL = Query(label="coral_snake", name="coral snake", text="Micrurus fulvius", exclude=("king",))
 
@@ -47,7 +48,7 @@ def test_a_query_asked_again_keeps_its_id(manifest):
     again = manifest.put_queries([replace(CORAL, limit=10)])
 
     assert again == first
-    assert manifest.queries()[first[0]].limit == 10
+    assert [(row.query_id, row.query.limit) for row in manifest.rows_in_force()] == [(first[0], 10)]
 
 
 def test_two_labels_with_one_folder_name_are_refused(manifest):
@@ -135,7 +136,7 @@ def test_states_of_items_sum_to_items_and_a_person_outranks_the_machine(searched
 
     searched.decide([Decision(image_id=ids[0], label="coral_snake", action="keep")])
 
-    assert [(c.state, c.reason, c.count) for c in searched.item_counts()] == [
+    assert [(c.state, c.reason, c.count) for c in item_counts(searched)] == [
         ("harvested", "", 1),
         ("keep", "", 1),
         ("suspect", "bad.label", 1),
@@ -204,10 +205,10 @@ def test_a_decision_sent_twice_is_written_once(manifest):
 
 def test_a_failure_inside_a_block_undoes_all_of_it(searched):
     with pytest.raises(RuntimeError), searched.together():
-        searched.bury("url", ["http://host/1.jpg"], reason="asked")
+        searched.add_tombstones("url", ["http://host/1.jpg"], reason="asked")
         raise RuntimeError
 
-    assert searched.buried("url") == frozenset()
+    assert searched.tombstones("url") == frozenset()
 
 
 def test_a_host_is_deferred_until_its_time_has_come(tmp_path):

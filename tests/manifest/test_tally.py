@@ -10,6 +10,7 @@ import pytest
 
 from imgkit.manifest import Count, Decision, Image, Item, Judgement, Manifest, Proposal, Query, SearchState
 from imgkit.manifest.schema import APPLICATION_ID, MIGRATIONS
+from item_counts import item_counts
 
 LABELS = ("coral", "king")
 PICTURES = [
@@ -108,9 +109,8 @@ def test_the_counts_are_those_of_the_rows_whatever_happens(manifest, seed):
         assert {(c.label, c.provider, c.state, c.reason): c.count for c in manifest.candidate_counts()} == rows
         decided, judged = in_force(manifest.decisions()), manifest.judgements()
         assert manifest.current_decisions() == decided
-        assert manifest.count_decided() == len(decided)
         rows = Counter(expected(item, decided, judged) for item in manifest.items())
-        assert {(c.label, c.state, c.reason): c.count for c in manifest.item_counts()} == rows
+        assert {(c.label, c.state, c.reason): c.count for c in item_counts(manifest)} == rows
 
 
 def test_an_undo_that_is_redone_and_undone_a_thousand_times_counts_as_the_last_word(manifest):
@@ -123,7 +123,7 @@ def test_an_undo_that_is_redone_and_undone_a_thousand_times_counts_as_the_last_w
             action, undoes = ("undo", last) if turn else ("reject", None)
             (last,) = manifest.decide([Decision(label="coral", image_id=PICTURES[0].id, action=action, undoes=undoes)])
 
-    assert [(c.state, c.reason) for c in manifest.item_counts()] == [("harvested", "")]
+    assert [(c.state, c.reason) for c in item_counts(manifest)] == [("harvested", "")]
 
 
 def test_a_manifest_of_an_earlier_version_is_counted_once(tmp_path):
@@ -146,7 +146,7 @@ def test_a_manifest_of_an_earlier_version_is_counted_once(tmp_path):
 
     with Manifest.open(tmp_path) as manifest:
         assert manifest.candidate_counts() == [Count(label="coral", provider="bing", state="kept", reason="", count=1)]
-        assert [(c.state, c.count) for c in manifest.item_counts()] == [("harvested", 1), ("reject", 1)]
+        assert [(c.state, c.count) for c in item_counts(manifest)] == [("harvested", 1), ("reject", 1)]
         assert [one.id for one in manifest.decisions()] == [3, 5, 7]
         assert manifest.decide([Decision(label="coral", image_id="b", action="undo", undoes=7)]) == [8]
-        assert [(c.state, c.count) for c in manifest.item_counts()] == [("keep", 1), ("reject", 1)]
+        assert [(c.state, c.count) for c in item_counts(manifest)] == [("keep", 1), ("reject", 1)]

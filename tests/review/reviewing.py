@@ -15,9 +15,9 @@ from pathlib import Path
 from PIL import Image as Pillow
 from PIL import ImageDraw
 
-from imgkit.curate.judge import in_set
 from imgkit.curate.review.config import ReviewConfig
-from imgkit.curate.review.serve import review
+from imgkit.curate.review.server import review
+from imgkit.curate.verdicts import in_set
 from imgkit.manifest import (
     Finding,
     Image,
@@ -52,6 +52,10 @@ class Builder:
     judgements: list[Judgement] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     keys: list[tuple[str, str]] = field(default_factory=list)
+
+    def copied_to(self, data):
+        """Return the builder of a copy of the folder, which goes on by itself."""
+        return Builder(data, [*self.judgements], [*self.findings], [*self.keys])
 
     def add_many(self, label, count, **verdict):
         """Add pictures of which only some are drawn: the rest are links to them under names of their own."""
@@ -192,7 +196,7 @@ class Running:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/?t={self.token}"
+        return f"http://127.0.0.1:{self.port}/#t={self.token}"
 
     @property
     def host(self):
@@ -201,7 +205,7 @@ class Running:
     def headers(self, **more):
         return {
             "Host": self.host,
-            "Cookie": f"imgkit_{self.port}={self.token}",
+            "X-Imgkit-Token": self.token,
             "X-Imgkit-Write": self.write_key,
             "Content-Type": "application/json",
         } | more
@@ -258,7 +262,7 @@ def serving(data, **settings):
     try:
         assert heard.ready.wait(30), heard.lines
         noted = json.loads((data / ".review" / "server.json").read_text())
-        token = (data / ".review" / "token").read_text()
+        token = noted["url"].partition("#t=")[2]
         running = Running(data, noted["port"], token, "", finished, report)
         running.write_key = running.get("/api/state")["write_key"]
         yield running

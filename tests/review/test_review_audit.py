@@ -8,13 +8,13 @@ from scipy.stats import hypergeom
 
 from imgkit.curate.audit import (
     answers_of,
+    as_text,
     draw,
     estimate,
     hypergeometric_counts,
-    in_words,
-    last_look,
+    interim_sizes,
+    last_interim,
     latest,
-    looks,
     noise_left,
     unseen_noise,
 )
@@ -122,9 +122,9 @@ def test_the_trials_are_spread_over_the_whole_audit():
 
 
 def test_a_small_set_is_looked_at_whole():
-    assert looks(30) == (30,)
-    assert looks(250) == (100, 200, 250)
-    assert looks(0) == ()
+    assert interim_sizes(30) == (30,)
+    assert interim_sizes(250) == (100, 200, 250)
+    assert interim_sizes(0) == ()
 
 
 def audit_of(sampled, catches=0, *, kept, unseen):
@@ -144,9 +144,9 @@ def answers_to(audit, count, *, bad=(), unsure=()):
 def test_between_two_looks_the_result_of_the_earlier_one_stands():
     audit = audit_of(300, kept=900, unseen=600)
 
-    assert last_look(audit, answers_to(audit, 99)) == 0
-    assert last_look(audit, answers_to(audit, 100)) == 100
-    assert last_look(audit, answers_to(audit, 199)) == 100
+    assert last_interim(audit, answers_to(audit, 99)) == 0
+    assert last_interim(audit, answers_to(audit, 100)) == 100
+    assert last_interim(audit, answers_to(audit, 199)) == 100
     assert estimate(audit, answers_to(audit, 99)) is None
     assert estimate(audit, answers_to(audit, 150, bad={"s120"})).bad == 0
 
@@ -217,4 +217,4 @@ def test_the_newest_audit_of_a_folder_in_words(manifest):
         said = answer(f"k.{n}", question.image_id, "reject" if n < 3 else "keep")
         log.append(replace(said, audit=number), [])
 
-    assert in_words(latest(manifest)) == "1.7 % (0.2 to 5.0 %)"
+    assert as_text(latest(manifest)) == "1.7 % (0.2 to 5.0 %)"

@@ -11,10 +11,10 @@ from playwright.sync_api import sync_playwright
 from reviewing import Heard, adopt
 
 from imgkit.curate.config import CurateConfig
+from imgkit.curate.pipeline import curate_with_review
 from imgkit.curate.review.config import ReviewConfig
-from imgkit.curate.reviewed import curate_with_review
 
-pytestmark = [pytest.mark.browser, pytest.mark.photos]
+pytestmark = [pytest.mark.browser, pytest.mark.photos, pytest.mark.long]
 
 LABELS = ("black", "grizzly", "teddy")
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from reviewing import Builder, serving, written
 
-from imgkit.curate.review.guard import HEADERS
+from imgkit.curate.review.request_filter import HEADERS
 
 ACTION = {"key": "abcdefgh.1", "kind": "decide", "mode": "suspects", "do": [{"action": "keep", "items": ["0.x"]}]}
 BODY = json.dumps({"actions": [ACTION]}).encode()
@@ -31,8 +31,8 @@ def sites():
                 path,
                 {"Origin": "http://127.0.0.1:9", "Sec-Fetch-Site": "same-site"},
             ),
-            f"{name}: no cookie": ("POST", path, {"Cookie": None}),
-            f"{name}: wrong cookie": ("POST", path, {"Cookie": "imgkit_{port}=guess"}),
+            f"{name}: no token": ("POST", path, {"X-Imgkit-Token": None}),
+            f"{name}: wrong token": ("POST", path, {"X-Imgkit-Token": "guess"}),
             f"{name}: no key for writing": ("POST", path, {"X-Imgkit-Write": None}),
             f"{name}: a form, as any site can send": ("POST", path, {"Content-Type": "text/plain"}),
         }
@@ -46,21 +46,31 @@ REFUSED = sites() | {
     "empty host": ("GET", "/api/state", {"Host": ""}),
     "origin of a sandboxed page": ("GET", "/api/state", {"Origin": "null"}),
     "https origin": ("GET", "/api/state", {"Origin": "https://127.0.0.1:{port}"}),
-    "cookie of another port": ("GET", "/api/state", {"Cookie": "imgkit_1={token}"}),
-    "token in another header": ("GET", "/api/state", {"Cookie": None, "Authorization": "Bearer {token}"}),
-    "token in the address of the interface": ("GET", "/api/state?t={token}", {"Cookie": None}),
-    "wrong token in the address": ("GET", "/?t=guess", {"Cookie": None}),
-    "right token, twice": ("GET", "/?t={token}&t={token}", {"Cookie": None}),
-    "page without a token": ("GET", "/", {"Cookie": None}),
-    "script without a token": ("GET", "/static/{version}/main.js", {"Cookie": None}),
-    "picture without a token": ("GET", "/view/{image}", {"Cookie": None}),
+    "token in a cookie, which every port gets": (
+        "GET",
+        "/api/state",
+        {"X-Imgkit-Token": None, "Cookie": "imgkit_{port}={token}"},
+    ),
+    "token in another header": ("GET", "/api/state", {"X-Imgkit-Token": None, "Authorization": "Bearer {token}"}),
+    "token in the address of the interface": ("GET", "/api/state?t={token}", {"X-Imgkit-Token": None}),
+    "token twice": ("GET", "/api/state", {"X-Imgkit-Token": "{token},{token}"}),
+    "key of pictures for the interface": ("GET", "/api/state?k={pictures}", {"X-Imgkit-Token": None}),
+    "key of pictures as a token": ("GET", "/api/state", {"X-Imgkit-Token": "{pictures}"}),
+    "picture without a key": ("GET", "/view/{image}", {"X-Imgkit-Token": None}),
+    "picture with a wrong key": ("GET", "/view/{image}?k=guess", {"X-Imgkit-Token": None}),
+    "picture with its key twice": ("GET", "/view/{image}?k={pictures}&k={pictures}", {"X-Imgkit-Token": None}),
+    "picture with the token in its address": ("GET", "/view/{image}?k={token}", {"X-Imgkit-Token": None}),
     "picture in a page of another site": (
         "GET",
         "/view/{image}",
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"},
     ),
     "thumbnail in a page of another local port": ("GET", "/thumb/{image}/192", {"Sec-Fetch-Site": "same-site"}),
-    "frame in a page of another site": ("GET", "/", {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}),
+    "frame in a page of another site": (
+        "GET",
+        "/",
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    ),
     "parent folder": ("GET", "/view/../../manifest.db", {}),
     "encoded parent folder": ("GET", "/view/%2e%2e%2f%2e%2e%2fmanifest.db", {}),
     "doubly encoded": ("GET", "/view/%252e%252e%252fmanifest.db", {}),
@@ -92,6 +102,7 @@ def module_server(tmp_path_factory):
         running.image = builder.keys[0][1]
         status, _, page = running.ask("GET", "/")
         assert status == 200
+        running.pictures = running.get("/api/state")["picture_key"]
         running.version = page.split(b"/static/")[1][:12].decode()
         yield running
 
@@ -108,6 +119,7 @@ def test_it_is_refused_and_nothing_is_written(module_server, case):
         "token": module_server.token,
         "version": module_server.version,
         "image": module_server.image,
+        "pictures": module_server.pictures,
     }
     headers = {name: value.format(**known) for name, value in module_server.headers().items()}
     for name, value in changes.items():
@@ -132,15 +144,24 @@ def test_the_same_request_without_the_fault_is_welcome(module_server):
     assert status == 200
 
 
-def test_a_link_from_elsewhere_opens_the_page_when_it_holds_the_token(module_server):
+def test_a_link_from_elsewhere_opens_the_page_which_holds_no_secret_and_sets_no_cookie(module_server):
     headers = {"Host": module_server.host, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
 
-    status, answered, _ = module_server.ask("GET", f"/?t={module_server.token}", headers=headers)
+    status, answered, body = module_server.ask("GET", "/", headers=headers)
 
     assert status == 200
-    cookie = next(value for name, value in answered.items() if name.lower() == "set-cookie")
-    assert cookie.startswith(f"imgkit_{module_server.port}={module_server.token};")
-    assert {"HttpOnly", "SameSite=strict"} <= {part.strip() for part in cookie.split(";")}
+    assert "set-cookie" not in {name.lower() for name in answered}
+    known = module_server.get("/api/state")
+    secrets = (module_server.token, known["write_key"], known["picture_key"], known["project"])
+    assert [one for one in secrets if one.encode() in body] == []
+
+
+def test_a_picture_is_shown_to_who_has_its_key(module_server):
+    address = f"/view/{module_server.image}?k={module_server.pictures}"
+
+    status, _, _ = module_server.ask("GET", address, headers={"Host": module_server.host})
+
+    assert status == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/api/state", "/view/{image}", "/nowhere", "/view/%2e%2e"])

@@ -2,22 +2,24 @@
 
 import http.server
 import json
+import re
 import socket
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect, sync_playwright
 from reviewing import LABELS, OwnProcess, decided, serving, written
 
-from imgkit.curate.ranking import Ranking, write_ranking
+from imgkit.curate.ranking.reduced_features import reduce_features, write_reduced
 from imgkit.manifest import Manifest, ReviewLog
 
 pytestmark = pytest.mark.browser
 
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-MODES = ("suspects", "labels", "duplicates", "grid", "second", "trash", "audit", "overview")
+MODES = ("weed", "suspects", "labels", "duplicates", "grid", "second", "trash", "audit", "overview")
 
 
 ARGUMENTS = [
@@ -50,7 +52,7 @@ def window(browser):
         page.on("request", lambda request: request.url.split("/")[2] == host or strangers.append(request.url))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda message: message.type == "error" and complaints.append(message.text))
-        page.goto(url)
+        page.goto(url if "mode=" in url or "#" not in url else f"{url}&mode=suspects")
         page.wait_for_selector("html[data-ready]")
         return page
 
@@ -59,7 +61,8 @@ def window(browser):
     for context in contexts:
         context.close()
     assert strangers == []
-    assert [one for one in complaints if "net::ERR_" not in one] == []  # a killed server is away, and that is meant
+    # a killed server is away, and the next one refuses the token of its page: both are meant
+    assert [one for one in complaints if "net::ERR_" not in one and "401 (Unauthorized)" not in one] == []
 
 
 def painted(page):
@@ -177,12 +180,13 @@ def test_undo_shows_the_picture_again_and_redo_decides_again_also_after_a_restar
 
 
 def test_after_ten_decisions_what_waits_is_in_the_order_that_they_suggest(builder, window):
-    for n in range(24):
-        builder.add("coral_snake", verdict="suspect", reason="bad.offtopic", check="offtopic", score=0.9 - n / 50)
-    looks = np.tile([[-1.0] * 4, [1.0] * 4], (12, 1))
+    for _ in range(24):
+        builder.add("coral_snake", verdict="suspect", reason="bad.offtopic", check="offtopic")
+    builder.judgements = [replace(one, probability=0.7 - n / 500) for n, one in enumerate(builder.judgements)]
+    looks = np.tile(np.eye(2, dtype=np.float32), (12, 1))
     with Manifest.open(builder.data) as manifest:
-        ranking = Ranking(tuple(builder.keys), np.zeros(24), np.zeros(24), np.zeros((24, 1)), looks)
-        write_ranking(ranking, manifest.folder.cache)
+        manifest.replace_judgements(builder.judgements)
+        write_reduced(reduce_features(builder.keys, looks), manifest.folder.cache)
     with serving(builder.data) as running:
         page = window(running.url)
         order = [image_id for _, image_id in builder.keys]
@@ -196,6 +200,86 @@ def test_after_ten_decisions_what_waits_is_in_the_order_that_they_suggest(builde
         waiting = page.evaluate("imgkit.view.rows.slice(imgkit.view.position + 1).map(r => imgkit.store.listing.id(r))")
         assert painted(page) == order[10]
         assert waiting == order[12::2] + order[11::2]
+
+
+@pytest.fixture
+def weeding(builder, window):
+    """A page in the mode that opens first: fifty pictures, of which the likeliest three are marked out."""
+    for n in range(50):
+        builder.add("coral_snake", verdict="suspect" if n < 3 else "keep", reason="bad.offtopic" if n < 3 else "")
+    builder.judgements = [
+        replace(one, probability=0.9 - n / 100 if n < 3 else 0.3 - n / 1000) for n, one in enumerate(builder.judgements)
+    ]
+    with Manifest.open(builder.data) as manifest:
+        manifest.replace_judgements(builder.judgements)
+    with serving(builder.data) as running:
+        page = window(f"{running.url}&mode=")
+        expect(page.locator(".pick")).to_have_count(40)
+        yield page, builder.data, [image_id for _, image_id in builder.keys]
+
+
+def test_weeding_marks_forty_by_the_probabilities_and_one_key_confirms_them_with_their_exceptions(weeding):
+    page, data, ids = weeding
+    chosen = page.locator(".pick[aria-selected=true]")
+    assert page.evaluate("imgkit.mode") == "weed"
+    expect(chosen).to_have_count(3)
+    expect(page.locator(".estimate .left")).to_have_text(
+        re.compile(r"^About \d+ ± \d+ wrong ones left in \d+ unseen; ")
+    )
+
+    page.locator(".pick").nth(1).click()
+    page.locator(".pick").nth(5).click()
+    page.keyboard.press("t")
+    expect(chosen).to_have_count(3)
+    page.keyboard.press("Enter")
+    expect(page.locator(".pick")).to_have_count(10)
+    settle(page)
+
+    assert decided(data) == {one: "reject" if n in (0, 2, 5) else "keep" for n, one in enumerate(ids[:40])}
+    assert page.evaluate("imgkit.store.done.length") == 1
+    with Manifest.open(data) as manifest:
+        reasons = [one.reason for one in manifest.decisions() if one.image_id == ids[5]]
+    assert reasons == ["bad.text"]
+
+
+def test_an_undo_shows_the_page_with_its_exceptions_and_the_estimate_of_before(weeding):
+    page, data, _ = weeding
+    words = page.locator(".estimate .left")
+    expect(words).not_to_have_text("…")
+    before = words.inner_text()
+    page.locator(".pick").nth(7).click()
+    page.keyboard.press("Enter")
+    expect(page.locator(".pick")).to_have_count(10)
+    expect(words).not_to_have_text(before)
+
+    page.keyboard.press("Backspace")
+
+    expect(page.locator(".pick")).to_have_count(40)
+    expect(page.locator(".pick[aria-selected=true]")).to_have_count(4)
+    expect(words).to_have_text(before)
+    settle(page)
+    assert decided(data) == {}
+
+
+def test_after_the_last_page_everything_was_shown_and_nothing_else_says_done(weeding):
+    page, _, _ = weeding
+    for left in (10, 0):
+        page.keyboard.press("Enter")
+        expect(page.locator(".pick")).to_have_count(left)
+
+    expect(page.get_by_role("heading", name="Every picture was shown")).to_be_visible()
+    expect(page.locator(".estimate .left")).to_have_text("Every picture of the set has been looked at.")
+
+
+def test_suspects_that_are_all_decided_are_not_done_while_the_estimate_says_otherwise(weeding):
+    page, _, ids = weeding
+    open_mode(page, "Suspects")
+    for one in ids[:3]:
+        assert painted(page) == one
+        page.keyboard.press("x")
+
+    expect(page.get_by_role("heading", name="Nothing waits here")).to_be_visible()
+    expect(page.get_by_role("button", name="Go on: Weed")).to_be_visible()
 
 
 def test_a_key_before_the_picture_is_there_decides_nothing(builder, window):
@@ -386,6 +470,35 @@ def free_port():
         return sock.getsockname()[1]
 
 
+def reopen(page, url):
+    """Open the address of a new review in the window of the last one."""
+    page.evaluate("document.documentElement.dataset.last = '1'")
+    page.goto(url)
+    page.wait_for_selector("html[data-ready]:not([data-last])")
+
+
+def test_a_window_of_the_last_review_is_shown_nothing_by_the_next(suspects, window):
+    """Its decisions wait until the address of the new review is opened in it."""
+    own = OwnProcess(suspects.data, free_port())
+    page = window(own.start())
+    first = painted(page)
+    own.kill()
+    page.keyboard.press("x")
+    try:
+        url = own.start()
+        until(page, "imgkit.store.outbox.trouble.includes('open the address')")
+        assert decided(suspects.data) == {}
+        window.complaints.clear()  # of the browser, about the refusal
+        reopen(page, url)
+        settle(page)
+        address = page.evaluate("location.href")
+    finally:
+        own.kill()
+
+    assert decided(suspects.data) == {first: "reject"}
+    assert "t=" not in address
+
+
 def test_a_server_that_is_killed_loses_nothing_and_hears_the_rest_when_it_is_back(builder, window):
     builder.add_many("coral_snake", 60, verdict="suspect", reason="bad.offtopic", check="offtopic")
     own = OwnProcess(builder.data, free_port())
@@ -400,7 +513,7 @@ def test_a_server_that_is_killed_loses_nothing_and_hears_the_rest_when_it_is_bac
             page.keyboard.press(key)
             expected[picture] = {"k": "keep", "x": "reject"}[key]
             if n in (13, 31):
-                own.start()
+                reopen(page, own.start())
                 settle(page)
                 assert decided(builder.data) == expected
             if n == 12:
@@ -446,7 +559,7 @@ def test_a_page_whose_pictures_have_changed_meanwhile_still_decides_about_what_i
     builder.add_many("coral_snake", 5, verdict="suspect", reason="bad.offtopic", check="offtopic")
     page.keyboard.press("x")
     try:
-        own.start()
+        reopen(page, own.start())
         until(page, "imgkit.store.listing.rows === 11")
         second = painted(page)
         page.keyboard.press("k")
@@ -620,7 +733,7 @@ def evil_port(server):
 
 @pytest.mark.parametrize("name", ["evil.test", "127.0.0.1"], ids=["another site", "another port"])
 def test_a_hostile_page_in_the_same_browser_reads_and_writes_nothing(server, evil_port, browser, name):
-    """With the review's cookie in the browser; the foreign name leads to this machine."""
+    """With the review open in the browser; the foreign name leads to this machine."""
     page = browser.new_page()
     page.goto(server.url)
     page.wait_for_selector("html[data-ready]")
@@ -628,7 +741,7 @@ def test_a_hostile_page_in_the_same_browser_reads_and_writes_nothing(server, evi
     page.goto(f"http://{name}:{evil_port}/?{server.host}")
     expect(page).to_have_title("tried")
     stolen = page.evaluate("[window.stolen ?? '', window.seen ?? 0]")
-    rebound = page.goto(f"http://evil.test:{server.port}/?t={server.token}")
+    rebound = page.goto(f"http://evil.test:{server.port}/#t={server.token}")
     page.context.close()
 
     assert stolen == ["", 0]

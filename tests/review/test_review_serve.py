@@ -16,39 +16,59 @@ import pytest
 from PIL import Image as Pillow
 from reviewing import drawn, serving
 
-from imgkit.curate.judge import in_set
-from imgkit.curate.pictures import gather
-from imgkit.curate.review.access import can_open_browser, listen, token_of
+from imgkit.curate.pictures import read_pictures
+from imgkit.curate.review.access import can_open_browser, listen, project_of
 from imgkit.curate.review.app import static_files
 from imgkit.curate.review.config import ReviewConfig
-from imgkit.curate.review.facts import web_address
+from imgkit.curate.review.details import web_address
 from imgkit.curate.review.keys import KEYS, load_keys
-from imgkit.curate.review.prints import Prints
-from imgkit.curate.review.serve import review
+from imgkit.curate.review.server import review
+from imgkit.curate.review.thumbnails import Thumbnails
+from imgkit.curate.verdicts import in_set
 from imgkit.errors import LockedError, UsageError
 from imgkit.manifest import DataFolder, Manifest
 
 
-def test_the_token_is_for_its_owner_and_stays_over_restarts(tmp_path):
+def test_the_name_of_a_data_folder_stays_over_restarts_and_is_made_anew_where_it_is_damaged(tmp_path):
     folder = DataFolder(tmp_path)
 
-    token = token_of(folder)
+    project = project_of(folder)
 
-    file = folder.review / "token"
-    assert len(token) >= 32
+    file = folder.review / "project"
+    assert project_of(folder) == project
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    file.chmod(0o644)
-    assert token_of(folder) == token
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    file.write_text("<script>")
+    assert project_of(folder) not in (project, "<script>")
+    assert project_of(folder) == project_of(folder)
 
 
-def test_a_restarted_review_is_where_it_was(suspects):
+def test_a_restarted_review_has_the_port_and_the_name_of_the_last_one_and_another_token(suspects):
     with serving(suspects.data) as first:
-        pass
+        before = first.get("/api/state")
     with serving(suspects.data, port=None) as second:
+        after = second.get("/api/state")
+        status, _, _ = second.ask("GET", "/api/state", headers=second.headers(**{"X-Imgkit-Token": first.token}))
+        old, _, _ = second.ask(
+            "GET", f"/view/{suspects.keys[0][1]}?k={before['picture_key']}", headers={"Host": second.host}
+        )
+
+    assert (second.port, after["project"]) == (first.port, before["project"])
+    assert (status, old) == (401, 401)
+    assert len({first.token, second.token}) == 2
+    for name in ("write_key", "picture_key"):
+        assert before[name] != after[name]
+
+
+def test_nothing_of_the_token_is_left_once_the_review_has_ended(suspects):
+    (suspects.data / ".review").mkdir(parents=True)
+    (suspects.data / ".review" / "token").write_text("of an earlier version")
+    with serving(suspects.data) as running:
         pass
 
-    assert (second.port, second.token, second.write_key) == (first.port, first.token, first.write_key)
+    files = {file.name: file.read_text() for file in (suspects.data / ".review").iterdir()}
+    assert set(files) == {"project", "server.json"}
+    assert [name for name, text in files.items() if running.token in text] == []
+    assert json.loads(files["server.json"]) == {"port": running.port}
 
 
 def test_a_given_port_that_is_busy_is_refused_with_a_way_out():
@@ -113,7 +133,7 @@ def test_ctrl_c_ends_the_command_with_its_summary(suspects):
     out, err = running.communicate(timeout=60)
 
     assert running.returncode == 0, err
-    assert f"Review page: http://127.0.0.1:{port}/?t=" in err
+    assert f"Review page: http://127.0.0.1:{port}/#t=" in err
     assert "Decided by a person: 0 kept, 0 rejected, 0 relabelled." in out
 
 
@@ -162,9 +182,9 @@ def test_comparing_copies_may_use_a_key_that_means_something_else_elsewhere(keys
 
 
 @pytest.fixture
-def prints(suspects):
+def thumbnails(suspects):
     with Manifest.open(suspects.data) as manifest:
-        yield Prints(manifest.folder), gather(manifest)[0]
+        yield Thumbnails(manifest.folder), read_pictures(manifest)[0]
 
 
 def with_camera_data():
@@ -176,14 +196,14 @@ def with_camera_data():
     return buffer.getvalue()
 
 
-def test_a_file_that_imgkit_wrote_is_shown_as_it_is(prints):
-    maker, picture = prints
+def test_a_file_that_imgkit_wrote_is_shown_as_it_is(thumbnails):
+    maker, picture = thumbnails
 
     assert maker.view(picture) == picture.path.read_bytes()
 
 
-def test_a_file_that_was_changed_by_hand_leaves_re_encoded_without_where_it_was_taken(prints):
-    maker, picture = prints
+def test_a_file_that_was_changed_by_hand_leaves_re_encoded_without_where_it_was_taken(thumbnails):
+    maker, picture = thumbnails
     picture.path.write_bytes(with_camera_data())
     assert b"ACME" in picture.path.read_bytes()
 
@@ -192,8 +212,8 @@ def test_a_file_that_was_changed_by_hand_leaves_re_encoded_without_where_it_was_
         assert not Pillow.open(io.BytesIO(body)).getexif()
 
 
-def test_a_link_that_leads_out_of_the_folder_is_not_followed(prints, tmp_path):
-    maker, picture = prints
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(thumbnails, tmp_path):
+    maker, picture = thumbnails
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(drawn(99))
     picture.path.unlink()
@@ -203,15 +223,15 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(prints, tmp_path):
 
 
 @pytest.mark.parametrize("body", [b"<svg onload='alert(1)'/>", b"<html>", b"", b"\xff\xd8\xff" + b"\0" * 40])
-def test_what_is_no_picture_is_not_sent(prints, body):
-    maker, picture = prints
+def test_what_is_no_picture_is_not_sent(thumbnails, body):
+    maker, picture = thumbnails
     picture.path.write_bytes(body)
 
     assert (maker.view(picture), maker.thumb(picture, 384)) == (None, None)
 
 
-def test_a_thumbnail_is_made_once_and_made_again_when_its_file_is_damaged(prints, suspects):
-    maker, picture = prints
+def test_a_thumbnail_is_made_once_and_made_again_when_its_file_is_damaged(thumbnails, suspects):
+    maker, picture = thumbnails
     first = maker.thumb(picture, 192)
     [kept] = (suspects.data / "cache" / "thumbs").rglob("*_192.webp")
     assert Pillow.open(io.BytesIO(first)).size == (192, 144)
@@ -222,8 +242,8 @@ def test_a_thumbnail_is_made_once_and_made_again_when_its_file_is_damaged(prints
     assert maker.thumb(picture, 192) == first
 
 
-def test_the_original_is_shown_where_someone_looks_closer(prints):
-    maker, picture = prints
+def test_the_original_is_shown_where_someone_looks_closer(thumbnails):
+    maker, picture = thumbnails
     original = maker._folder.original(picture.sha256, "jpg")
     original.parent.mkdir(parents=True)
     original.write_bytes(drawn(5, size=(1200, 900)))
@@ -301,7 +321,7 @@ def test_the_address_for_a_second_review_is_readable_by_the_owner_only(suspects)
         assert json.loads(noted.read_text()) == {"pid": os.getpid(), "port": running.port, "url": running.url}
 
 
-def test_a_manifest_row_without_its_file_is_shown_as_missing(prints):
-    maker, picture = prints
+def test_a_manifest_row_without_its_file_is_shown_as_missing(thumbnails):
+    maker, picture = thumbnails
 
     assert maker.view(replace(picture, path=picture.path.with_name("gone.jpg"))) is None

@@ -1,18 +1,14 @@
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
-import uvicorn
 from drawing import draw_labels
+from serving import served
 
-from imgkit.train.classifier import load_classifier
+from imgkit.dataset.picture import LabelledPicture
 from imgkit.train.config import TrainConfig
-from imgkit.train.picture import Picture
 from imgkit.train.run import train
-from imgkit.train.serve import listen, make_app
 
 torch.set_num_threads(1)
 
@@ -28,12 +24,12 @@ def folder(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def picture() -> Callable[..., Picture]:
+def picture() -> Callable[..., LabelledPicture]:
     """Return a function that makes the record of a picture without a file."""
 
-    def make(label: str, group: str, *, split: str = "", name: str = "") -> Picture:
+    def make(label: str, group: str, *, split: str = "", name: str = "") -> LabelledPicture:
         file = Path("/pictures") / label / (name or f"{group}.jpg")
-        return Picture(path=file, label=label, sha256=group, width=100, height=80, group=group, split=split)
+        return LabelledPicture(path=file, label=label, sha256=group, width=100, height=80, group=group, split=split)
 
     return make
 
@@ -48,14 +44,5 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def address(model: Path) -> Iterator[str]:
     """Yield the address of a server that answers with that model."""
-    listener = listen(0)
-    where = f"127.0.0.1:{listener.getsockname()[1]}"
-    config = uvicorn.Config(make_app(load_classifier(model, device="cpu"), where), log_level="critical")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield where
-    server.should_exit = True
-    thread.join()
+    with served(model) as where:
+        yield where

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from training import small_fit
 
+from imgkit import signals
 from imgkit.progress import Silent
-from imgkit.train import interrupt
 
 
 class SignalAt(Silent):
@@ -23,5 +23,5 @@ class SignalAt(Silent):
 
 
 fit = small_fit(Path(sys.argv[1]), checkpoint_seconds=0.0)
-with interrupt.listen() as stop:
+with signals.listen() as stop:
     fit.run(stop=stop, progress=SignalAt(int(sys.argv[2]), int(sys.argv[3])), log=lambda row: None)

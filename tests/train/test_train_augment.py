@@ -3,15 +3,15 @@ import pytest
 import torch
 from PIL import Image
 
-from imgkit.train.augment import Augmentation, Dice, augment, crop_maps
-from imgkit.train.batches import generator, step_seed
-from imgkit.train.pixels import squash
+from imgkit.train.data.augment import ERASE_SHARE, Augmentation, RandomDraws, _erase, augment, crop_maps
+from imgkit.train.data.batches import generator, step_seed
+from imgkit.train.data.pixel_cache import squash
 
 NOTHING = {name: torch.zeros(64) for name in ("rotate", "shear x", "shear y")}
 
 
 def dice(seed, step, whole=64, part=None):
-    return Dice(generator(seed, step), whole, part)
+    return RandomDraws(generator(seed, step), whole, part)
 
 
 def squashed(image: Image.Image, side: int = 64):
@@ -112,3 +112,16 @@ def test_no_two_steps_of_ten_runs_share_their_random_numbers():
     seeds = {step_seed(seed, step) for seed in range(10) for step in range(-50, 2000)}
 
     assert len(seeds) == 10 * 2050
+
+
+def test_a_tenth_of_the_pictures_loses_a_box_of_two_to_twenty_percent():
+    images = _erase(torch.full((4000, 1, 96, 96), 0.9), dice(0, 0, whole=4000))
+
+    covered = (images == 0.5).float().mean(dim=(1, 2, 3))
+    erased = covered[covered > 0]
+
+    assert len(erased) / 4000 == pytest.approx(ERASE_SHARE, abs=0.015)
+    assert ERASE_SHARE == 0.1
+    assert erased.max() <= 0.205  # whole pixels
+    assert erased.quantile(0.9) >= 0.12
+    assert erased.mean() == pytest.approx(0.08, abs=0.02)  # 0.11 less what lies outside of the picture

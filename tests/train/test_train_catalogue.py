@@ -1,7 +1,7 @@
 import pytest
 
 from imgkit.errors import UsageError
-from imgkit.train.catalogue import RECOMMENDED, catalogue
+from imgkit.models.catalogue import RECOMMENDED, catalogue
 
 
 def test_without_a_pattern_the_recommended_networks_are_listed_and_the_installed_weights_are_found(tmp_path):

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from training import timm
 
-from imgkit.train.check import check, check_features, check_network, cross_entropy
 from imgkit.train.config import TrainConfig
+from imgkit.train.sanity_checks import check, check_features, check_network, cross_entropy
 
 LABELS = ("coral", "king", "milk")
 

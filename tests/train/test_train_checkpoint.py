@@ -3,7 +3,7 @@ import shutil
 import pytest
 import torch
 
-from imgkit.train import checkpoint
+from imgkit.train.finetune import checkpoint
 
 NEWER, OLDER = "step-00000002", "step-00000001"
 

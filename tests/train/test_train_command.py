@@ -9,7 +9,7 @@ from imgkit.cli import build
 from imgkit.cli.console import command
 from imgkit.cli.predict import _sources
 from imgkit.cli.train import merged
-from imgkit.cli.train_beside import how_to_go_on
+from imgkit.cli.train_modes import resume_hint
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
 
@@ -60,7 +60,7 @@ def begin(runs, name, *, finished=False):
 
 def test_an_interrupted_run_says_how_to_go_on_with_it(tmp_path, capsys):
     begin(tmp_path, "older")
-    say = how_to_go_on(tmp_path, resumed=False)
+    say = resume_hint(tmp_path, resumed=False)
     begin(tmp_path, "begun")
 
     with pytest.raises(BaseException), command("train", again=say):  # noqa: B017, PT011  (typer's own way out)
@@ -75,14 +75,14 @@ def test_an_interrupted_run_says_how_to_go_on_with_it(tmp_path, capsys):
 def test_a_run_that_was_not_begun_yet_is_started_again(tmp_path):
     begin(tmp_path, "older")
 
-    assert how_to_go_on(tmp_path, resumed=False)() == "Run the same command again to go on."
+    assert resume_hint(tmp_path, resumed=False)() == "Run the same command again to go on."
 
 
 def test_an_interrupted_resume_says_resume_again(tmp_path):
     begin(tmp_path, "finished", finished=True)
     begin(tmp_path, "older")
 
-    assert how_to_go_on(tmp_path, resumed=True)().endswith("--name older")
+    assert resume_hint(tmp_path, resumed=True)().endswith("--name older")
 
 
 def test_a_dash_stands_for_the_lines_of_the_input():

@@ -21,6 +21,8 @@ from drawing import draw_labels
 from imgkit.train.config import TrainConfig
 from imgkit.train.run import train
 
+pytestmark = pytest.mark.long
+
 PLACE = Path(__file__).parents[2] / "src"
 STEPS, KILLED_AFTER_EPOCH = 40, 2
 

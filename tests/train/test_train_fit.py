@@ -2,13 +2,13 @@ import pytest
 import torch
 from training import run, same_weights, small_fit
 
-from imgkit.train import checkpoint
-from imgkit.train.contest import Candidate, Contest, average
-from imgkit.train.interrupt import Stop
-from imgkit.train.judge import Judgement
+from imgkit.signals import StopFlag
+from imgkit.train.finetune import checkpoint
+from imgkit.train.finetune.model_selection import CandidateWeights, ModelSelection, average
+from imgkit.train.finetune.validator import ValidationScore
 
 
-class StopAt(Stop):
+class StopAt(StopFlag):
     """Asks to stop once a fit has come to a step."""
 
     def __init__(self, fit, step):
@@ -76,9 +76,9 @@ def test_the_probe_stays_when_nothing_beats_it(tmp_path):
 
     def judge(model, stop):
         calls.append(1)
-        return Judgement(macro_f1=0.9 if len(calls) == 1 else 0.8, accuracy=0.9, nll=0.1)
+        return ValidationScore(macro_f1=0.9 if len(calls) == 1 else 0.8, accuracy=0.9, nll=0.1)
 
-    found = run(small_fit(tmp_path, judge=judge))
+    found = run(small_fit(tmp_path, validator=judge))
 
     assert found.winner.name == "probe"
 
@@ -115,13 +115,49 @@ def test_when_memory_runs_out_fewer_pictures_are_computed_at_once_and_the_step_i
     assert found.rows[0].gradient_norm == pytest.approx(expected.rows[0].gradient_norm, rel=1e-3)
 
 
-def test_patience_ends_a_run_that_no_longer_gets_better(tmp_path):
+@pytest.mark.parametrize(
+    ("patience", "scores", "epochs"),
+    [
+        pytest.param(1, [0.5], 2, id="one epoch without a better one"),
+        pytest.param(2, [0.5], 3, id="two epochs without a better one"),
+        pytest.param(1, [0.5, 0.6, 0.6], 3, id="the better one counts afresh"),
+        pytest.param(2, [0.5, 0.4, 0.6, 0.6, 0.5], 5, id="two in a row, not two in all"),
+        pytest.param(None, [0.5], 10, id="no patience asked for: to the end"),
+    ],
+)
+def test_patience_counts_the_epochs_since_the_best_one(tmp_path, patience, scores, epochs):
+    judged = 0
+
     def judge(model, stop):
-        return Judgement(macro_f1=0.5, accuracy=0.5, nll=0.5)
+        nonlocal judged
+        place = max(0, (judged - 1) // 2)  # the probe first, then weights and average of each epoch
+        judged += 1
+        score = scores[min(place, len(scores) - 1)]
+        return ValidationScore(macro_f1=score, accuracy=score, nll=0.5)
 
-    found = run(small_fit(tmp_path, judge=judge, steps=40, patience=2))
+    found = run(small_fit(tmp_path, validator=judge, steps=40, patience=patience))
 
-    assert len(found.rows) == 3
+    assert len(found.rows) == epochs
+
+
+def test_each_epoch_has_the_loss_and_the_hits_of_its_own_steps(tmp_path, monkeypatch):
+    fit, taken = small_fit(tmp_path, steps=12), []
+    accumulate = fit._accumulate
+
+    def remembered(batch):
+        loss, hits = accumulate(batch)
+        taken.append((float(loss), float(hits)))
+        return loss, hits
+
+    monkeypatch.setattr(fit, "_accumulate", remembered)
+
+    found = run(fit)
+
+    assert len(taken) == 12
+    for number, row in enumerate(found.rows):
+        own = taken[4 * number : 4 * number + 4]
+        assert row.train_loss == pytest.approx(sum(loss for loss, _ in own) / 4, rel=1e-5)
+        assert row.train_accuracy == pytest.approx(sum(hits for _, hits in own) / 4, rel=1e-5)
 
 
 def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(tmp_path):
@@ -161,25 +197,25 @@ def test_only_the_newest_two_checkpoints_are_kept(tmp_path):
 
 
 def candidate(name, f1, nll=1.0, value=0.0):
-    judgement = Judgement(macro_f1=f1, accuracy=f1, nll=nll)
-    return Candidate(name=name, judgement=judgement, state={"weight": torch.tensor([value])})
+    judgement = ValidationScore(macro_f1=f1, accuracy=f1, nll=nll)
+    return CandidateWeights(name=name, judgement=judgement, state={"weight": torch.tensor([value])})
 
 
 def test_the_best_candidate_has_the_best_score_then_the_lowest_loss_then_came_first():
     entered = [candidate("a", 0.8), candidate("b", 0.9, 0.5), candidate("c", 0.9, 0.4), candidate("d", 0.9, 0.4)]
 
-    contest = Contest("macro-f1", entered)
+    selection = ModelSelection("macro-f1", entered)
 
-    assert [each.name for each in contest.best] == ["c", "d", "b"]
+    assert [each.name for each in selection.best] == ["c", "d", "b"]
 
 
 def test_a_soup_takes_a_member_only_if_the_validation_set_agrees():
-    contest = Contest("macro-f1", [candidate("a", 0.9, value=0.0), candidate("b", 0.8, value=4.0)])
+    selection = ModelSelection("macro-f1", [candidate("a", 0.9, value=0.0), candidate("b", 0.8, value=4.0)])
     model = torch.nn.Module()
     model.weight = torch.nn.Parameter(torch.zeros(1))
 
-    better = contest.soup(model, lambda mixed: Judgement(macro_f1=0.95, accuracy=1, nll=0.1))
-    worse = contest.soup(model, lambda mixed: Judgement(macro_f1=0.85, accuracy=1, nll=0.1))
+    better = selection.soup(model, lambda mixed: ValidationScore(macro_f1=0.95, accuracy=1, nll=0.1))
+    worse = selection.soup(model, lambda mixed: ValidationScore(macro_f1=0.85, accuracy=1, nll=0.1))
 
     assert better is not None
     assert (better.name, better.state["weight"].item()) == ("soup of a, b", 2.0)

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from imgkit.dataset.folder import scan
 from imgkit.errors import UsageError
 from imgkit.progress import Silent
-from imgkit.train.folder import scan
 
 
 def look(data: Path):
@@ -32,9 +32,13 @@ def test_split_folders_are_known_by_their_usual_names(folder, name):
     assert {each.split for each in found.pictures} == {"train", "test" if name == "Test" else "val"}
 
 
-def test_a_label_called_train_beside_other_labels_is_a_label(folder):
-    found = look(folder(labels=("train", "bus")))
+def test_a_folder_called_train_beside_others_is_a_label_only_where_somebody_says_so(folder):
+    root = folder(labels=("train", "bus"))
 
+    with pytest.raises(UsageError, match=r"holds train beside bus: are these splits or labels\? Nothing was changed\."):
+        look(root)
+
+    found = scan(root, cache=root.parent / "cache", progress=Silent(), layout="labels")
     assert (found.layout, found.labels) == ("label folders", ("bus", "train"))
 
 
@@ -134,3 +138,38 @@ def test_a_label_whose_folder_is_empty_is_refused_by_name(folder):
 
     with pytest.raises(UsageError, match="no usable picture for milk"):
         look(root)
+
+
+def test_everything_that_is_seen_is_in_the_accounts_and_in_the_quarantine(folder):
+    root = folder(per_label=3)
+    shutil.copy(root / "coral" / "000.png", root / "outside.png")
+    (root / "notes.txt").write_text("mine")
+    (root / "coral" / "page.jpg").write_text("<html></html>")
+    (root / "king" / "link.png").symlink_to(root / "king" / "000.png")
+    (root / "@eaDir" / "coral").mkdir(parents=True)
+    (root / "@eaDir" / "coral" / "thumb.jpg").write_bytes((root / "coral" / "001.png").read_bytes())
+
+    found = look(root)
+    accounts = found.accounts()
+
+    assert (accounts.seen, accounts.used, accounts.left_out, accounts.beside) == (11, 6, 4, 1)
+    assert accounts.left_out_by_reason == {"body.html": 1, "fs.link": 1, "folder.system": 1, "folder.no_label": 1}
+    assert {(each.path.name, each.reason) for each in found.quarantine} == {
+        ("page.jpg", "body.html"),
+        ("link.png", "fs.link"),
+        ("thumb.jpg", "folder.system"),
+        ("outside.png", "folder.no_label"),
+    }
+
+
+def test_where_links_are_all_there_is_the_refusal_says_so(folder, tmp_path):
+    root = folder()
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    for label in ("coral", "king"):
+        (linked / label).symlink_to(root / label)
+
+    with pytest.raises(
+        UsageError, match=r"no pictures in .* \(left out: 2 a link, which is not followed \[fs\.link\]\)"
+    ):
+        look(linked)

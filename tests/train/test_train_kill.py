@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from training import run, same_weights, small_fit
 
+from imgkit.dataset.folder import Scan
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
-from imgkit.train.folder import Scan
+from imgkit.train.data.split import SplitSet
 from imgkit.train.records import write_start
-from imgkit.train.runfolder import BEFORE_SETTINGS, create
-from imgkit.train.split import SplitSet
+from imgkit.train.run_folder import BEFORE_SETTINGS, create
 
 
 @pytest.mark.parametrize(

@@ -9,16 +9,16 @@ import torch
 from training import run, same_weights, small_fit, small_recipe
 
 from imgkit.errors import UsageError
-from imgkit.train.batches import Batch
-from imgkit.train.checked import checked, idle
-from imgkit.train.compiling import compile_if_it_pays
+from imgkit.signals import StopFlag
 from imgkit.train.config import TrainConfig
-from imgkit.train.interrupt import Stop
-from imgkit.train.mixing import Mix, draw_mix
-from imgkit.train.objective import Objective, log_prior
-from imgkit.train.optimiser import Optimiser
-from imgkit.train.ratefinder import find_rate, smooth, suggest
-from imgkit.train.recipe import Recipe, recipe
+from imgkit.train.data.batches import Batch
+from imgkit.train.data.mixing import Mix, draw_mix
+from imgkit.train.finetune.compiling import compile_if_it_pays
+from imgkit.train.finetune.loss import Objective, log_prior
+from imgkit.train.finetune.lr_finder import find_rate, smooth, suggest
+from imgkit.train.finetune.optimiser import Optimiser
+from imgkit.train.finetune.recipe import Recipe, recipe
+from imgkit.train.sanity_checks import checked, ignored_settings
 
 CONFIG = TrainConfig(data=Path("pictures"))
 
@@ -64,8 +64,8 @@ def test_the_last_size_is_that_of_the_model():
 
 
 def test_settings_that_do_nothing_without_fine_tuning_are_named():
-    assert idle(CONFIG) == []
-    assert idle(replace(CONFIG, lr=1e-3, progressive=(160, 224), size=224, seed=3)) == ["lr", "progressive"]
+    assert ignored_settings(CONFIG) == []
+    assert ignored_settings(replace(CONFIG, lr=1e-3, progressive=(160, 224), size=224, seed=3)) == ["progressive", "lr"]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_preset_names_a_backbone_where_nobody_does(changes, backbone):
         ({"progressive": (160, 160)}, "does not grow"),
         ({"progressive": (160, 224), "size": 192}, "--progressive ends at 224 px and --size is 192"),
         ({"size": 8}, "a size of 8 px cannot be used"),
-        ({"balance": "more"}, "--balance is 'more'. Nothing was changed. Choose auto, none, sampler, logits."),
+        ({"balance": "more"}, "--balance more is not known. Nothing was changed. Choose auto, none, sampler, logits."),
         ({"recipe": "medium"}, "Choose short, long."),
         ({"precision": "int8"}, "Choose auto, fp32, bf16, fp16."),
         ({"track": "comet"}, "--track comet is not known"),
@@ -269,7 +269,7 @@ def test_training_learns_in_half_precision(tmp_path, precision):
 def test_the_rates_that_were_tried_leave_the_weights_as_they_were(tmp_path):
     fit, untouched = small_fit(tmp_path / "tried"), small_fit(tmp_path / "untouched")
 
-    found = find_rate(fit, Told(), Stop())
+    found = find_rate(fit, Told(), StopFlag())
 
     assert same_weights(fit.model.state_dict(), untouched.model.state_dict())
     assert same_weights(run(fit).winner.state, run(untouched).winner.state)

@@ -4,15 +4,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from imgkit.dataset.folder import Scan
 from imgkit.progress import Silent
-from imgkit.train.choose import probe
 from imgkit.train.config import TrainConfig
-from imgkit.train.folder import Scan
-from imgkit.train.probe_memory import remembered
-from imgkit.train.split import SplitSet
-from imgkit.train.team import Team
+from imgkit.train.data.split import SplitSet
+from imgkit.train.finetune.distributed import ProcessGroup
+from imgkit.train.model_candidates import probe
+from imgkit.train.probe.probe_cache import cached_probe
+from imgkit.train.state import TrainingState
 from imgkit.train.tracking import NoTracking
-from imgkit.train.work import Work
 
 LABELS = ("coral", "king")
 
@@ -27,7 +27,7 @@ def work(picture, tmp_path):
         picture(LABELS[target], f"{number:064x}", split="val" if number % 5 == 0 else "train")
         for number, target in enumerate(targets.tolist())
     )
-    return Work(
+    return TrainingState(
         config=TrainConfig(data=tmp_path),
         found=Scan(root=tmp_path, layout="label folders", labels=LABELS, pictures=pictures, quarantine=()),
         splits=SplitSet(pictures=pictures),
@@ -36,7 +36,7 @@ def work(picture, tmp_path):
         folder=None,
         cache=tmp_path / "cache",
         progress=Silent(),
-        team=Team(),
+        processes=ProcessGroup(),
         tracking=NoTracking(),
     )
 
@@ -55,13 +55,13 @@ class Counted:
 def test_the_same_pictures_are_probed_once_and_say_the_same_to_the_last_bit(work):
     compute = Counted()
 
-    first, second = remembered(work, compute), remembered(work, compute)
+    first, second = cached_probe(work, compute), cached_probe(work, compute)
 
     assert compute.count == 1
     for one, other in ((first.head, second.head), (first.start, second.start)):
         assert np.array_equal(one.weight, other.weight)
         assert np.array_equal(one.bias, other.bias)
-    assert np.array_equal(first.judged.answers.probabilities, second.judged.answers.probabilities)
+    assert np.array_equal(first.judged.predictions.probabilities, second.judged.predictions.probabilities)
     assert first.judged.calibration == second.judged.calibration
     assert (first.judged.strength, first.scores, first.learning) == (
         second.judged.strength,
@@ -94,9 +94,9 @@ def test_the_same_pictures_are_probed_once_and_say_the_same_to_the_last_bit(work
 )
 def test_whatever_changes_what_a_probe_says_is_probed_again(work, change):
     compute = Counted()
-    remembered(work, compute)
+    cached_probe(work, compute)
 
-    remembered(change(work), compute)
+    cached_probe(change(work), compute)
 
     assert compute.count == 2
 
@@ -104,12 +104,12 @@ def test_whatever_changes_what_a_probe_says_is_probed_again(work, change):
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.97])
 def test_a_damaged_memory_is_computed_again(work, share):
     compute = Counted()
-    expected = remembered(work, compute)
+    expected = cached_probe(work, compute)
     (stored,) = (work.cache / "probes").iterdir()
     data = stored.read_bytes()
     stored.write_bytes(data[: int(share * len(data))])
 
-    found = remembered(work, compute)
+    found = cached_probe(work, compute)
 
     assert compute.count == 2
     assert np.array_equal(found.head.weight, expected.head.weight)

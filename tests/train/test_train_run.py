@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import importlib.util
 import json
 import re
@@ -15,13 +16,14 @@ from drawing import draw_labels
 from PIL import Image
 
 from imgkit.errors import IntegrityError, UsageError
+from imgkit.models.evaluate import evaluate_folder
+from imgkit.models.export import export_hub, export_onnx, export_torch
+from imgkit.models.predict import as_csv, as_jsonl, find_files, predict
+from imgkit.models.report.explorer import script, script_hash
 from imgkit.train.config import TrainConfig
-from imgkit.train.evaluate import evaluate_folder
-from imgkit.train.export import export_hub, export_onnx, export_torch
-from imgkit.train.predict import as_csv, as_jsonl, find_files, predict
-from imgkit.train.preview import write_preview
+from imgkit.train.config_file import read_settings
+from imgkit.train.data.preview import write_preview
 from imgkit.train.run import train
-from imgkit.train.settings import read_settings
 
 HOSTILE = '<img src=x onerror=alert(1)>"&'
 
@@ -146,11 +148,11 @@ def test_the_model_folder_is_a_timm_model_with_label_names_and_the_same_answers(
 
 
 def build_and_see(model, path):
-    from imgkit.train.classifier import load_classifier
+    from imgkit.models.classifier import load_classifier
 
     classifier = load_classifier(model, device="cpu")
     form = classifier.backbone.preprocessing
-    pixels = torch.from_numpy(np.array(classifier.see(path))).permute(2, 0, 1)[None].float() / 255
+    pixels = torch.from_numpy(np.array(classifier.preprocess(path))).permute(2, 0, 1)[None].float() / 255
     return (pixels - torch.tensor(form.mean).view(1, 3, 1, 1)) / torch.tensor(form.std).view(1, 3, 1, 1)
 
 
@@ -174,7 +176,11 @@ def test_the_page_escapes_hostile_names_and_asks_nothing_of_the_network(finished
     assert "<img src=x" not in page
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
-    assert "<script" not in page
+    data, code = re.findall(r"<script.*?</script>", page, re.DOTALL)  # no third
+    assert data.startswith('<script type="application/json" id="tested">')
+    assert "<" not in data.removeprefix("<script").removesuffix("</script>")
+    assert code == f"<script>{script()}</script>"
+    assert f"script-src '{script_hash()}'" in page
     assert 'http-equiv="Content-Security-Policy"' in page
 
 
@@ -214,7 +220,9 @@ def test_fine_tuning_never_gives_worse_weights_than_the_probe_and_cleans_up(fini
     assert report.plan.machine.learns.endswith("(100%)")
     assert report.plan.recipe is not None
     assert report.plan.recipe.lr == json.loads((report.run / "recipe.json").read_text())["lr"]
-    assert len(rows_of(report.run / "lr_find.csv")) > 10
+    rates = [float(row["learning_rate"]) for row in rows_of(report.run / "lr_find.csv")]
+    assert rates  # how many there are is for the losses to decide
+    assert rates == sorted(set(rates))
     assert not list((report.run / "checkpoints").glob("*"))
     assert json.loads((report.run / "log.jsonl").read_text().splitlines()[1])["event"] == "epoch"
 
@@ -300,12 +308,20 @@ def test_labels_that_are_doubted_carry_a_suggestion(pictures, tmp_path):
         data=swapped, runs=tmp_path / "runs", name="run", device="cpu", cache=pictures.parent / "runs" / "cache"
     )
 
-    train(config)
+    report = train(config)
 
     doubts = rows_of(tmp_path / "runs" / "run" / "label_issues.csv")
-    assert ("coral/wrong.png", "coral", "king") in [
-        (row["file_name"], row["label"], row["suggestion"]) for row in doubts
+    assert list(doubts[0]) == [
+        *("file_name", "label", "suggestion", "kind", "probability_wrong", "probability_of_label"),
+        *("probability_of_suggestion", "split", "sha256"),
     ]
+    assert [(row["file_name"], row["label"], row["suggestion"], row["kind"]) for row in doubts] == [
+        ("coral/wrong.png", "coral", "king", "doubted")
+    ]
+    assert float(doubts[0]["probability_wrong"]) > 0.9
+    assert report.label_issues == 1
+    assert report.wrong_labels.startswith(f"about 1 of {report.probe.count} (95 % interval 0 to ")
+    assert f"labels are doubted; wrong are {report.wrong_labels}" in (report.run / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -405,6 +421,43 @@ def test_a_hub_folder_is_a_model_folder_with_a_card(finished, pictures, tmp_path
         export_hub(report.run, tmp_path / "hub")
 
 
+def test_a_hub_folder_holds_a_fixed_list_of_files_and_no_target_of_a_link(finished, tmp_path):
+    report, _, _ = finished
+    (tmp_path / "secret").write_text("PRIVATE KEY")
+    model = tmp_path / "run" / "model"
+    shutil.copytree(report.model, model)
+    (model / "notes.txt").symlink_to(tmp_path / "secret")
+    (model / "more").mkdir()
+    (tmp_path / "run" / "report.json").symlink_to(tmp_path / "secret")
+
+    export_hub(tmp_path / "run", tmp_path / "hub")
+    names = {path.name for path in (tmp_path / "hub").iterdir()}
+    (model / "trained-on.txt").rename(tmp_path / "trained-on.txt")
+    (model / "trained-on.txt").symlink_to(tmp_path / "trained-on.txt")
+
+    assert names == {"README.md", "config.json", "familiar.safetensors", "model.safetensors", "trained-on.txt"}
+    with pytest.raises(UsageError, match=r"trained-on\.txt cannot be copied: .*link"):
+        export_hub(tmp_path / "run", tmp_path / "other")
+
+
+def test_links_in_a_folder_are_rows_with_a_reason_and_are_not_followed(finished, pictures, tmp_path):
+    report, _, _ = finished
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    shutil.copy(pictures / "king" / "000.png", folder / "a.png")
+    (folder / "b.png").symlink_to(pictures / "king" / "001.png")
+    (folder / "all").symlink_to(pictures)
+    (folder / ".hidden.png").write_bytes(b"")
+
+    found = predict(report.run, [folder], device="cpu")
+
+    assert [(each.path.name, each.reason) for each in found] == [
+        ("a.png", ""),
+        ("all", "fs.link"),
+        ("b.png", "fs.link"),
+    ]
+
+
 def test_a_preview_shows_each_label_without_training_anything(pictures, tmp_path):
     config = TrainConfig(data=pictures, runs=tmp_path / "runs", cache=pictures.parent / "runs" / "cache")
 
@@ -414,3 +467,57 @@ def test_a_preview_shows_each_label_without_training_anything(pictures, tmp_path
     with Image.open(tmp_path / "preview.jpg") as sheet:
         assert sheet.format == "JPEG"
     assert not (tmp_path / "runs").exists()
+
+
+def changed_config(model, target, change):
+    """A copy of a model folder whose config.json went through ``change``."""
+    shutil.copytree(model, target)
+    config = json.loads((target / "config.json").read_text("utf-8"))
+    change(config)
+    (target / "config.json").write_text(json.dumps(config))
+    return target
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda config: config["pretrained_cfg"].update(url="https://example.org/evil.pth"),
+        lambda config: config["pretrained_cfg"].update(file="/etc/passwd"),
+        lambda config: config["pretrained_cfg"].update(hf_hub_id="somebody/else"),
+        lambda config: config["pretrained_cfg"].update(custom_load=True),
+        lambda config: config.update(architecture="../../evil"),
+        lambda config: config.update(architecture=["resnet18"]),
+        lambda config: config.update(model_args={"checkpoint_path": "/tmp/evil.pth"}),
+        lambda config: config.update(model_args={"img_size": [10**6, 10**6]}),
+        lambda config: config.update(model_args={"img_size": {"a": 1}}),
+        lambda config: config.update(model_args=5),
+        lambda config: config.update(pretrained_cfg=[]),
+        lambda config: config.update(label_names=[1, 2, 3]),
+        lambda config: config.update(label_names=["a", "a", "b"]),
+        lambda config: config["imgkit"].update(sha256={}),
+        lambda config: config["imgkit"].update(sha256={"../../secret": "0" * 64}),
+        lambda config: config["imgkit"].update(unknown_below=float("nan")),
+        lambda config: config.update(num_classes=10**9),
+        lambda config: config.pop("num_classes"),
+    ],
+)
+def test_a_model_folder_of_a_stranger_loads_nothing_but_its_own_weights_and_ends_in_one_sentence(
+    finished, pictures, tmp_path, change
+):
+    report, _, _ = finished
+    model = changed_config(report.model, tmp_path / "model", change)
+
+    with pytest.raises((UsageError, IntegrityError)):
+        predict(model, [pictures / "king" / "000.png"], device="cpu")
+
+
+def test_a_model_whose_weights_are_no_weights_ends_in_one_sentence(finished, pictures, tmp_path):
+    report, _, _ = finished
+    model = shutil.copytree(report.model, tmp_path / "model")
+    (model / "model.safetensors").write_bytes(b"\xff" * 100)
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    config["imgkit"]["sha256"]["model.safetensors"] = hashlib.sha256(b"\xff" * 100).hexdigest()
+    (model / "config.json").write_text(json.dumps(config))
+
+    with pytest.raises(UsageError, match="does not fit the network"):
+        predict(model, [pictures / "king" / "000.png"], device="cpu")

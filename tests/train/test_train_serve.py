@@ -1,26 +1,18 @@
-import http.client
 import io
 import json
+from concurrent.futures import Future
 
 import numpy as np
 import pytest
 from drawing import COLOURS, draw
 from PIL import Image
+from serving import ask
 
 from imgkit.errors import ResourceError
-from imgkit.train.predict import predict
-from imgkit.train.serve import listen
-from imgkit.train.upload import LARGEST_BODY_BYTES
-
-
-def ask(address, method="POST", path="/predict", body=b"", **headers):
-    connection = http.client.HTTPConnection(address, timeout=20)
-    try:
-        connection.request(method, path, body=body, headers={"Host": address, **headers})
-        reply = connection.getresponse()
-        return reply.status, reply.read(), dict(reply.getheaders())
-    finally:
-        connection.close()
+from imgkit.models.predict import predict
+from imgkit.models.serve import NOT_DECODED, listen
+from imgkit.models.upload import LARGEST_BODY_BYTES
+from imgkit.vision.guarded import GuardedDecoder
 
 
 @pytest.fixture
@@ -136,3 +128,23 @@ def test_a_dropped_picture_is_named_on_the_page(address, king, chromium):
         assert page.locator("#guesses li").count() == 2
         assert told == []
         browser.close()
+
+
+@pytest.mark.parametrize("error", [ResourceError("cannot start a process"), MemoryError(), OSError(5, "x")])
+def test_a_system_that_cannot_decode_is_said_in_one_sentence_and_the_server_goes_on(
+    address, king, monkeypatch, caplog, error
+):
+    def submit(self, body):
+        answer = Future()
+        answer.set_exception(error)
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GuardedDecoder, "submit", submit)
+        status, body, _ = ask(address, body=king.read_bytes())
+
+    assert (status, json.loads(body)) == (503, {"error": NOT_DECODED})
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    assert caplog.records[0].message.startswith("a picture was not decoded: ")
+    assert caplog.records[0].exc_info is None
+    assert ask(address, body=king.read_bytes())[0] == 200

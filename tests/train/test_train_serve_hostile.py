@@ -13,7 +13,7 @@ import pytest
 from drawing import COLOURS, draw
 from PIL import Image
 
-from imgkit.train.upload import LARGEST_BODY_BYTES
+from imgkit.models.upload import LARGEST_BODY_BYTES
 
 CLOSED = 0  # the connection ends without an answer
 
@@ -128,7 +128,6 @@ BODIES = {
     "a PNG whose text unpacks to 100 MB": png(64, 64, b"", pixels=zlib.compress(bytes(100_000_000), 9)[:50_000]),
     "a JPEG of thousands of scans": scans_bomb(),
     "an animation of 600 frames": many_frames(),
-    "a TIFF": saved("TIFF"),
     "an icon": saved("ICO", (64, 64)),
     "a sliver": saved("PNG", (1200, 60)),
     "four pixels": saved("PNG", (4, 4)),
@@ -174,7 +173,7 @@ def king(tmp_path_factory):
 
 def names_a_king(address: str, king: bytes) -> bool:
     status, body = send(address, post(body=king))
-    return status == 200 and b'"label":"king"' in body
+    return status == 200 and b'"label":"king"' in body.replace(b" ", b"")
 
 
 def files_of(folder):

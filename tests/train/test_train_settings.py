@@ -5,7 +5,7 @@ import pytest
 
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
-from imgkit.train.settings import read_settings, settings_text
+from imgkit.train.config_file import read_settings, settings_text
 
 CONFIG = TrainConfig(data=Path("pictures/curated"), lr=3e-5, steps=120, flip=False, name="first", resume=True)
 
@@ -40,7 +40,7 @@ def test_an_empty_file_names_nothing(tmp_path):
     [
         ("learning_rate: 1\n", "there is no setting 'learning_rate'"),
         ("weight_deacy: 0.1\n", "Did you mean weight_decay?"),
-        ("zzz: 1\n", "The settings are data, runs, "),
+        ("zzz: 1\n", "The settings are data, finetune, "),
         ("name: again\n", "there is no setting 'name'"),
         ("lr: fast\n", "lr is 'fast', which is not a number"),
         ("steps: 1.5\n", "steps is 1.5, which is not a whole number"),

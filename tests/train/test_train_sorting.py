@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from imgkit.errors import UsageError
-from imgkit.train.predict import Guess, Prediction
-from imgkit.train.sorting import sort_into
+from imgkit.models.predict import Guess, Prediction
+from imgkit.models.sort_into import sort_into
 
 
 def named(path: Path, label: str, probability: float = 0.9, **more) -> Prediction:

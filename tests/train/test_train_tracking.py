@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from imgkit.errors import UsageError
-from imgkit.train.trackers import PROGRAMS, Program, find_program, open_tracker
-from imgkit.train.tracking import Tracking
+from imgkit.train.tracking import PROGRAMS, Program, Tracking, find_program, open_tracker
 
 
 class Recording:
@@ -90,7 +89,7 @@ def test_a_tracker_that_fails_is_told_once_and_nobody_waits_for_it(error):
 def test_a_tracker_that_hangs_is_left_behind():
     told, released = [], threading.Event()
 
-    tracking = Tracking("mlflow", lambda: released.wait(30), say=told.append, patience=0.05)
+    tracking = Tracking("mlflow", lambda: released.wait(30), say=told.append, timeout_s=0.05)
     tracking.log(1, {"train/loss": 1.0})
     tracking.finish()
     released.set()

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from imgkit.train.augment import Augmentation, Dice, augment, colours_of
-from imgkit.train.batches import generator
-from imgkit.train.warp import warp
+from imgkit.train.data.augment import Augmentation, RandomDraws, augment, colours_of, warp
+from imgkit.train.data.batches import generator
 
 NO_CHANGE = {name: torch.zeros(1) for name in ("brightness", "contrast", "saturation")}
 WHOLE = torch.tensor([[[1.0, 0, 0], [0, 1.0, 0]]])
@@ -88,7 +87,7 @@ def test_each_picture_of_a_batch_gets_its_own_colours():
 def test_about_a_tenth_of_the_pictures_get_a_grey_box_of_at_most_a_fifth():
     white, sizes = torch.full((400, 3, 16, 16), 255, dtype=torch.uint8), torch.full((400, 2), 100.0)
 
-    images = augment(white, sizes, Augmentation(size=32), Dice(generator(0, 0), 400))
+    images = augment(white, sizes, Augmentation(size=32), RandomDraws(generator(0, 0), 400))
 
     covered = (images == 0.5).all(dim=1).float().mean(dim=(1, 2))
     assert 20 <= (covered > 0).sum() <= 60

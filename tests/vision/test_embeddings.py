@@ -4,9 +4,9 @@ from PIL import Image
 
 from imgkit.files import sha256_of
 from imgkit.progress import Silent
-from imgkit.vision.backbone import load_backbone
 from imgkit.vision.decode import UnreadablePictureError
-from imgkit.vision.embeddings import embed, embed_readable
+from imgkit.vision.features.backbone import load_backbone
+from imgkit.vision.features.embeddings import embed, embed_readable
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from imgkit.vision.feature_store import FeatureStore
+from imgkit.vision.features.feature_store import FeatureStore
 
 
 def content(number):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from imgkit.vision.folding import Conv2dSame, fold
+from imgkit.vision.features.folding import Conv2dSame, fold
 
 
 class Net(nn.Module):

@@ -2,7 +2,7 @@ from collections import Counter
 
 import numpy as np
 
-from imgkit.vision.folds import grouped_folds
+from imgkit.vision.features.folds import grouped_folds
 
 
 def test_a_group_is_never_parted_even_across_labels():

@@ -19,11 +19,15 @@ def scene(seed, size=(320, 240)):
     return image
 
 
+def distance(first, second):
+    """The number of bits in which two hashes differ."""
+    return (first ^ second).bit_count()
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_64_bit_hash_is_that_of_imagehash_bit_for_bit(seed):
     image = scene(seed)
 
-    assert f"{phash.phash64(image):016x}" == str(imagehash.phash(image))
     assert f"{phash.orientations(image).value:016x}" == str(imagehash.phash(image))
 
 
@@ -50,10 +54,9 @@ def test_hashing_many_at_once_gives_the_hashes_of_one_at_a_time():
 def test_the_hash_of_a_turned_copy_is_the_variant_of_the_original(index, turn):
     original, turned = phash.orientations(scene(3)), phash.orientations(scene(3).transpose(turn))
 
-    assert phash.distance(original.orientations[index], turned.orientations[0]) <= 2
-    assert phash.distance(original.orientations[0], turned.orientations[0]) > 12
-    bits, _ = phash.oriented_distance(turned, original)
-    assert bits <= 2
+    assert distance(original.orientations[index], turned.orientations[0]) <= 2
+    assert distance(original.orientations[0], turned.orientations[0]) > 12
+    assert min(distance(turned.orientations[0], one) for one in original.orientations) <= 2
 
 
 def test_a_resized_copy_is_near_and_another_picture_is_far():
@@ -61,8 +64,8 @@ def test_a_resized_copy_is_near_and_another_picture_is_far():
     copy = phash.orientations(scene(1).resize((160, 120), Image.Resampling.BICUBIC))
     other = phash.orientations(scene(2))
 
-    assert phash.oriented_distance(original, copy)[0] <= 2
-    assert phash.oriented_distance(original, other)[0] > 10
+    assert min(distance(original.orientations[0], one) for one in copy.orientations) <= 2
+    assert min(distance(original.orientations[0], one) for one in other.orientations) > 10
 
 
 @pytest.mark.parametrize("colour", ["white", "blue", "black"])
@@ -79,12 +82,3 @@ def test_distances_of_arrays_count_differing_bits():
     second = np.array([0b0001, 2**64 - 1], dtype=np.uint64)
 
     assert phash.distances(first[:, None], second[None]).tolist() == [[2, 61], [1, 64]]
-
-
-def test_hashes_as_an_array_keep_their_order():
-    hashes = [phash.orientations(scene(seed)) for seed in (1, 2)]
-
-    array = phash.as_array(hashes)
-
-    assert array.shape == (2, 8)
-    assert [int(value) for value in array[1]] == list(hashes[1].orientations)

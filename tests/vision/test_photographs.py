@@ -15,15 +15,12 @@ from imgkit.vision.resize import shrink
 pytestmark = pytest.mark.photos
 
 EXPECTED = {
-    "avif_small.avif": "img.format",
     "big_ok_9000x9000.png": "img.bomb",
     "bomb_30000x30000_1bit.png": "img.bomb",
     "bomb_claims_2147483647.png": "img.bomb",
     "bomb_claims_60000x60000.png": "img.bomb",
     "empty.jpg": "body.empty",
-    "float32.tif": "img.format",
     "gif_truncated.gif": "img.truncated",
-    "gray16.tif": "img.format",
     "gzip_of_jpeg.jpg": "body.not_image",
     "html_saved_as.jpg": "body.html",
     "jpeg_leading_newline.jpg": "body.not_image",
@@ -71,7 +68,7 @@ def test_photographs_of_all_orientations_are_the_same_picture(photos, kind):
     folder = photos / "odd" / "exif-orientation"
     hashes = [phash.orientations(open_picture(folder / f"{kind}_{n}.jpg")) for n in range(9)]
 
-    assert max(phash.distance(hashes[0].orientations[0], other.orientations[0]) for other in hashes) <= 4
+    assert max((hashes[0].orientations[0] ^ other.orientations[0]).bit_count() for other in hashes) <= 4
 
 
 def test_stripping_real_files_keeps_every_pixel(photos):
@@ -94,7 +91,7 @@ def test_hashes_of_photographs_are_those_of_imagehash(photos):
 
     for file in files:
         with Image.open(file) as image:
-            assert f"{phash.phash64(image):016x}" == str(imagehash.phash(image)), file
+            assert f"{phash.orientations(image).value:016x}" == str(imagehash.phash(image)), file
 
 
 def test_no_photograph_is_flat_and_a_shrunk_copy_is_near(photos):
@@ -102,4 +99,4 @@ def test_no_photograph_is_flat_and_a_shrunk_copy_is_near(photos):
         image = open_picture(file)
         original, copy = phash.orientations(image), phash.orientations(shrink(image, 120))
         assert not original.flat, file
-        assert phash.distance(original.orientations[0], copy.orientations[0]) <= 4, file
+        assert (original.orientations[0] ^ copy.orientations[0]).bit_count() <= 4, file

@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from imgkit.vision.probe import fit_probe, knn_probabilities, out_of_fold, softmax, temperature
+from imgkit.vision.features.probe import (
+    STRENGTHS,
+    balances,
+    fit_probe,
+    knn_probabilities,
+    out_of_fold,
+    softmax,
+    temperature,
+)
 
 
 def clouds(count=60, dimension=20, distance=1.2, seed=0):
@@ -26,18 +34,47 @@ def test_a_probe_tells_labels_apart_from_raw_features():
 
     assert probe.classes == ("coral", "king", "milk")
     assert (probe.weights.shape, probe.bias.shape) == ((3, 20), (3,))
-    assert accuracy(probe.probabilities(shifted), labels) > 0.95
+    assert accuracy(probe.logits(shifted), labels) > 0.95
 
 
-def test_probabilities_of_a_probe_are_about_right_on_new_pictures():
-    features, labels = clouds(count=300, distance=0.5)
-    half = np.arange(len(labels)) % 2 == 0
+def test_a_probe_of_the_chosen_strength_is_the_probe_of_that_strength_and_calibrated_by_nobody():
+    features, labels = clouds(distance=0.5)
 
-    probe = fit_probe(features[half], [label for label, own in zip(labels, half, strict=True) if own])
+    chosen = fit_probe(features, labels)
+    given = fit_probe(features, labels, strength=chosen.strength)
 
-    fresh = [label for label, own in zip(labels, half, strict=True) if not own]
-    probabilities = probe.probabilities(features[~half])
-    assert abs(probabilities.max(axis=1).mean() - accuracy(probabilities, fresh)) < 0.05
+    assert chosen.strength in STRENGTHS
+    assert np.array_equal(chosen.weights, given.weights)
+    assert np.array_equal(chosen.bias, given.bias)
+
+
+def test_a_feature_that_hardly_varies_does_not_decide_where_it_varies():
+    features, labels = clouds(count=100, distance=0.5)
+    quiet = np.full(len(labels), 0.3, np.float32)
+    quiet[:100] += np.linspace(0, 1e-4, 100, dtype=np.float32)  # of the first label only, and next to nothing
+    taught = np.column_stack([features, quiet])
+    loud = np.column_stack([features, np.full(len(labels), 0.9, np.float32)])
+
+    probe = fit_probe(taught, labels, strength=0.1)
+
+    assert np.abs(probe.logits(loud) - probe.logits(taught)).max() < 1
+
+
+def test_leaving_a_fold_out_does_not_change_how_labels_weigh():
+    labels = ["coral"] * 6 + ["king"] * 2
+
+    assert not balances(labels)  # three times is not more than three times
+    assert balances(labels[:7])
+    features, labels = clouds(count=40, distance=0.3)
+    kept = [*range(40), *range(40, 50)]
+    names = [labels[index] for index in kept]
+
+    alike, free = (fit_probe(features[kept], names, strength=0.01, balanced=each) for each in (True, False))
+
+    assert np.array_equal(fit_probe(features[kept], names, strength=0.01).weights, alike.weights)
+    assert (alike.logits(features[kept]).argmax(axis=1) == 1).sum() > (
+        free.logits(features[kept]).argmax(axis=1) == 1
+    ).sum()
 
 
 def test_a_wrong_label_gets_a_small_probability_out_of_fold():

@@ -13,6 +13,10 @@ from imgkit.vision.resize import fit_within, jpeg_bytes, shrink
         pytest.param((500, 500), (500, 500), id="exact: left as it is"),
         pytest.param((1000, 600), (500, 300), id="wide: halved"),
         pytest.param((600, 1000), (300, 500), id="tall: halved"),
+        pytest.param((1000, 667), (500, 334), id="half a pixel: rounded, not cut"),
+        pytest.param((667, 1000), (334, 500), id="half a pixel, tall"),
+        pytest.param((1500, 997), (500, 332), id="a third of a pixel: rounded down"),
+        pytest.param((501, 501), (500, 500), id="one pixel too many"),
         pytest.param((9000, 3), (500, 1), id="sliver: never zero pixels"),
     ],
 )

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from imgkit.vision import textures
-from imgkit.vision.backbone import load_backbone
-from imgkit.vision.embeddings import count_missing, embed
+from imgkit.vision.features import textures
+from imgkit.vision.features.backbone import load_backbone
+from imgkit.vision.features.embeddings import count_missing, embed
 
 
 @pytest.fixture(scope="module")

@@ -1,53 +1,33 @@
-"""``imgkit curate``: from harvested pictures to a set one can trust."""
+"""``imgkit curate``: set copies and suspects aside, and publish the curated set."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgkit.cli import console
+from imgkit import commands
+from imgkit.cli import completion, console
+from imgkit.cli.config_options import with_options_of
 from imgkit.cli.engine import ADDRESS_DEFAULT, ADDRESS_HELP, ENGINE_HELP
-from imgkit.curate.config import KINDS, POLICIES, CurateConfig, Kind, Policy
+from imgkit.curate.checks import CHECK_REASONS
+from imgkit.curate.config import CurateConfig
 from imgkit.curate.review.config import ReviewConfig
-from imgkit.errors import UsageError
+from imgkit.options import from_command_line
 
 if TYPE_CHECKING:
-    from imgkit.curate.outcome import CurateReport
+    from imgkit.curate.publish.confirm import Confirm
+    from imgkit.curate.publish.summary import CurateReport
     from imgkit.engine import Engine
 
-REASON_COLUMNS = {
-    "bad.label": "label?",
-    "bad.offtopic": "off-topic?",
-    "bad.not_photo": "no photo?",
-    "bad.quality": "quality?",
-    "bad.conflict": "two labels?",
-    "img.placeholder": "placeholder?",
-    "img.truncated": "damaged?",
-}
+REASON_COLUMNS = {code: reason.column for code, reason in reversed(CHECK_REASONS.items()) if reason.column}
 
 
+@with_options_of(
+    CurateConfig, common=("data", "policy", "allow", "backbone", "weights", "review", "undo", "dry_run", "yes")
+)
 def curate(
-    data: Annotated[
-        Path, typer.Option(envvar="IMGKIT_DATA", help="The data folder that harvest filled.", show_default="data")
-    ] = Path("data"),
-    policy: Annotated[
-        str,
-        typer.Option(
-            help="What happens to suspects that nobody looked at: strict leaves all out, suggest those most "
-            "strongly suspected, keep none."
-        ),
-    ] = "suggest",
-    allow: Annotated[
-        str, typer.Option(help="Kinds to keep although they are no photographs: drawings, text, or both with a comma.")
-    ] = "",
-    backbone: Annotated[
-        str | None, typer.Option(help="A timm model to look with.", show_default="the best for this machine")
-    ] = None,
-    weights: Annotated[
-        str, typer.Option(help="auto, packaged (offline), hub, a file, or none: copies and quality only.")
-    ] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of the split and of the folds.")] = 0,
+    *,
+    given: dict[str, Any],
     review: Annotated[
         bool, typer.Option("--review", help="Open the review page; finishing there, or Ctrl-C, writes the set.")
     ] = False,
@@ -60,39 +40,41 @@ def curate(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the address of the review page, open nothing.")
     ] = False,
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=completion.engines)] = "local",
     ray_address: Annotated[str, typer.Option(help=ADDRESS_HELP, show_default=ADDRESS_DEFAULT)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")] = False,
     undo: Annotated[bool, typer.Option("--undo", help="Put the set before the last curate back; twice: redo.")] = False,
+    yes: Annotated[
+        bool,
+        typer.Option("--yes", help="Answer yes where a set would lose or change many of its pictures unexpectedly."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
 ) -> None:
     """Set copies aside, find suspects, and write data/curated with its report."""
     with console.command("curate", debug=debug) as progress:
-        config = CurateConfig(
-            data=data,
-            policy=_policy(policy),
-            allow=_kinds(allow),
-            backbone=backbone,
-            weights=weights,
-            device=device,
-            seed=seed,
-        )
+        config = CurateConfig(**from_command_line(CurateConfig, given))
         if undo and not review:
-            from imgkit.curate import clean
+            from imgkit.curate import pipeline
 
-            _print_undone(clean.undo(config), config, as_json=as_json)
+            _print_undone(pipeline.undo(config, progress=progress), config, as_json=as_json)
             return
-        from imgkit.engine import chosen
+        from imgkit.engine import open_engine
 
-        with chosen(engine, ray_address=ray_address) as machines:
+        with open_engine(engine, ray_address=ray_address) as machines:
             if review:
-                page = ReviewConfig(data=data, port=port, open_browser=not no_browser)
-                _review(config, page, progress, machines, as_json=as_json)
+                page = ReviewConfig(data=config.data, port=port, open_browser=not no_browser)
+                _review(config, page, progress, machines, console.confirmation(progress, yes=yes), as_json=as_json)
                 return
-            from imgkit.curate import clean
+            from imgkit.curate import pipeline
 
-            report = clean.curate(config, progress=progress, dry_run=dry_run, engine=machines)
+            report = pipeline.curate(
+                config,
+                progress=progress,
+                dry_run=dry_run,
+                engine=machines,
+                confirm=console.confirmation(progress, yes=yes),
+            )
         progress.stop()
         if as_json:
             console.print_json(report.as_json())
@@ -105,12 +87,13 @@ def _review(
     page: ReviewConfig,
     progress: console.ConsoleProgress,
     machines: "Engine | None",
+    confirm: "Confirm",
     *,
     as_json: bool,
 ) -> None:
-    from imgkit.curate.reviewed import curate_with_review
+    from imgkit.curate.pipeline import curate_with_review
 
-    report = curate_with_review(config, page, progress=progress, engine=machines)
+    report = curate_with_review(config, page, progress=progress, engine=machines, confirm=confirm)
     progress.stop()
     if as_json:
         console.print_json(report.as_json())
@@ -126,21 +109,6 @@ def _review(
         console.out.print("Nothing new was decided; the curated set is as it was.")
         return
     show_report(report.curated, config.data, dry_run=False)
-
-
-def _policy(name: str) -> Policy:
-    for policy in POLICIES:
-        if name == policy:
-            return policy
-    raise UsageError(f"--policy {name} is not known. Nothing was changed. Choose one of {', '.join(POLICIES)}.")
-
-
-def _kinds(text: str) -> tuple[Kind, ...]:
-    wanted = [part.strip() for part in text.split(",") if part.strip()]
-    unknown = [name for name in wanted if name not in KINDS]
-    if unknown:
-        raise UsageError(f"--allow {unknown[0]} is not known. Nothing was changed. Choose from {', '.join(KINDS)}.")
-    return tuple(kind for kind in KINDS if kind in wanted)
 
 
 def show_report(report: "CurateReport", data: Path, *, dry_run: bool) -> None:
@@ -162,12 +130,14 @@ def show_report(report: "CurateReport", data: Path, *, dry_run: bool) -> None:
     console.out.print("exact, near: copies set aside. Suspects (?) by what is wrong; out: left out for other reasons.")
     for alert in report.alerts:
         if alert.level != "note":
-            console.out.print(console.printable(f"{alert.what}. {alert.why}"), markup=False)
+            console.out.print(f"{alert.what}. {alert.why}", markup=False)
+    if report.files is not None and report.files.left_out:
+        console.out.print(f"In {data / 'curated'}, not used: {report.files.line()}.", markup=False)
     if dry_run:
         console.out.print("Nothing was changed.")
         return
     console.out.print(f"Report: {data / 'curated' / 'report.html'}", markup=False)
-    console.out.print(f"Next:   imgkit train {data / 'curated'}", markup=False)
+    console.out.print(f"Next:   {commands.train(data / 'curated')}", markup=False)
 
 
 def _print_undone(there: bool, config: CurateConfig, *, as_json: bool) -> None:

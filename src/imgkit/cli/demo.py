@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from imgkit.cli import console
+from imgkit.cli import completion, console
 from imgkit.cli.curate import show_report as show_curate
 from imgkit.cli.harvest import show_cost
 from imgkit.cli.harvest import show_report as show_harvest
@@ -22,7 +22,9 @@ Report = TypeVar("Report")
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where data/ and runs/ of the demo go.")] = Path("demo-world"),
     seed: Annotated[int, typer.Option(help="Of the drawn world; another seed draws other pictures.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and the log.")] = False,
 ) -> None:
@@ -66,9 +68,10 @@ def _show_truth(truth: "DemoTruth") -> None:
         "Planted in the demo world, and found",
         ["what", "planted", "arrived", "found", "still in the set", "false alarms"],
         [[row.name, row.planted, row.arrived, row.found, row.in_set, row.false_alarms] for row in truth.rows],
+        optional=("arrived",),
     )
     console.out.print(
         f"Good pictures: {truth.good:,} planted, {truth.good_harvested:,} harvested, {truth.good_in_set:,} in the set."
     )
     for surprise in truth.surprises:
-        console.out.print(f"Unexpected: {console.printable(surprise)}", markup=False)
+        console.out.print(f"Unexpected: {surprise}", markup=False)

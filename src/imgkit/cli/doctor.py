@@ -1,10 +1,13 @@
-"""``imgkit doctor``: what this machine offers, and what to do where that is not enough."""
+"""``imgkit doctor``: check versions, disk, GPU, weights and keys of this machine."""
 
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
+
+from imgkit.escaping import printable
 
 
 def doctor(
@@ -24,9 +27,10 @@ def doctor(
     if as_json:
         console.print_json({"observations": [asdict(one) for one in observations], "problems": len(problems)})
     else:
-        marks = {"ok": "[green]ok[/green]     ", "note": "[cyan]note[/cyan]   ", "problem": "[red]problem[/red]"}
+        styles = {"ok": "green", "note": "cyan", "problem": "red"}
         for one in observations:
-            console.out.print(f"{marks[one.grade]}  {one.what}: {console.printable(one.found)}")
+            mark = (f"{one.grade:<7}", styles[one.grade])
+            console.out.print(Text.assemble(mark, f"  {printable(one.what)}: {printable(one.found)}"))
             if one.advice:
                 console.out.print(f"         {one.advice}", markup=False)
         console.out.print("No problem found." if not problems else f"Problems: {len(problems)}.")

@@ -1,4 +1,4 @@
-"""What the options say that choose where a command works."""
+"""Help texts of the options --engine and --ray-address."""
 
 from typing import Final
 

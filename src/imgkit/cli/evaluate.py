@@ -1,47 +1,90 @@
 """``imgkit evaluate``: score a trained model on other labelled pictures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgkit.cli import console
+from imgkit.cli import completion, console
+from imgkit.cli.config_options import with_options_of
+from imgkit.cli.layout import LAYOUT_HELP, asked_layout
 from imgkit.cli.scores import print_labels, span
+from imgkit.cli.train import merged
+from imgkit.dataset.picture import SPLITS, GivenSplit
 from imgkit.errors import UsageError
+from imgkit.reasons import explain
 from imgkit.train.config import TrainConfig
-from imgkit.train.picture import SPLITS, Split
 
 if TYPE_CHECKING:
-    from imgkit.train.evaluate import EvaluateReport
+    from imgkit.models.evaluate import EvaluateReport
+    from imgkit.vision.imagefolder import Accounts
 
 
+@with_options_of(TrainConfig, only=("labels", "labels_file", "limit"))
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A model folder that imgkit train wrote, or the folder of its run.")],
     data: Annotated[Path, typer.Argument(help="A folder of labelled pictures, as for train; labels match by name.")],
+    *,
+    given: dict[str, Any],
     split: Annotated[
-        str | None, typer.Option(help=f"Score one split only: {', '.join(SPLITS)}.", show_default="all pictures")
+        str | None,
+        typer.Option(
+            help=f"Score one split only: {', '.join(SPLITS)}.",
+            show_default="all pictures",
+            autocompletion=completion.completer(lambda: SPLITS),
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    layout: Annotated[str, typer.Option(help=LAYOUT_HELP, autocompletion=completion.layouts)] = "auto",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for report.html with every mistake, predictions.csv, per_label.csv and confusion.csv.",
+            show_default="only print",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)
+    ] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder whose cache is used.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
 ) -> None:
     """Score a model on labelled pictures that it has not learned from, with 95 % intervals."""
     with console.command("evaluate", debug=debug) as progress:
-        wanted = _split(split)
-        from imgkit.train.evaluate import evaluate_folder
-        from imgkit.train.runfolder import cache_folder
+        wanted, how = _split(split), asked_layout(layout)
+        from imgkit.models.evaluate import evaluate_folder
+        from imgkit.models.report.page import refuse_foreign_folder, write_evaluation
+        from imgkit.models.report.references import find_references
+        from imgkit.train.run_folder import cache_folder
 
-        cache = cache_folder(TrainConfig(data=data, runs=runs))
-        report = evaluate_folder(model, data, cache=cache, split=wanted, device=device, progress=progress)
+        if report is not None:
+            refuse_foreign_folder(report)
+        config = merged(None, {**given, "data": data, "runs": runs})
+        cache = cache_folder(config)
+        result = evaluate_folder(
+            model,
+            data,
+            cache=cache,
+            split=wanted,
+            layout=how,
+            wanted=config.selection(),
+            device=device,
+            progress=progress,
+        )
+        if report is not None:
+            references = find_references(result, cache=cache, device=device, progress=progress)
+            progress.start("drawing the report")
+            write_evaluation(report, result, references)
         progress.stop()
         if as_json:
-            console.print_json(report.as_json())
+            console.print_json(result.as_json() | ({"report": str(report / "report.html")} if report else {}))
         else:
-            _print_report(report)
+            _print_report(result)
+            if report is not None:
+                console.out.print(f"Report: {report / 'report.html'}", markup=False)
 
 
-def _split(name: str | None) -> Split | None:
+def _split(name: str | None) -> GivenSplit | None:
     if name is None:
         return None
     for split in SPLITS:
@@ -50,20 +93,32 @@ def _split(name: str | None) -> Split | None:
     raise UsageError(f"--split {name} is not known. Nothing was scored. Choose one of {', '.join(SPLITS)}.")
 
 
+def _left_out(files: "Accounts") -> list[list[object]]:
+    rows = [[f"left out: {explain(code)}", f"{count:,}"] for code, count in files.left_out_by_reason.items()]
+    return [[*row] for row in rows] or [["left out: no pictures", "0"]]
+
+
 def _print_report(report: "EvaluateReport") -> None:
     scores = report.scores
     print_labels(scores)
     rows: list[list[object]] = [
         ["pictures", f"{scores.count:,}"],
         ["left out: learned from", f"{report.trained_on:,}"],
-        ["left out: no pictures", f"{report.left_out:,}"],
+        *_left_out(report.files),
         ["look like no label", f"{report.unknown:,}"],
         ["accuracy, %", span(scores.accuracy)],
         ["macro-F1, %", span(scores.macro_f1)],
     ]
     if scores.top_k is not None:
         rows.append([f"top-{scores.k}, %", span(scores.top_k)])
-    rows.append(["calibration error, points", f"{100 * scores.ece:.1f}"])
+    rows.append(
+        ["calibration error, points", f"{100 * scores.ece:.1f} (chance gives up to {100 * scores.ece_by_chance:.1f})"]
+    )
+    if report.sets is not None:
+        rows.append(["label is among the likely, %", span(report.sets.covered)])
+        rows.append(["likely labels on average", f"{report.sets.mean_size:.1f}"])
     console.table("Scores, with 95 % intervals", ["", "value"], rows)
+    for note in report.notes:
+        console.out.print(f"Note: {note}", markup=False)
     if report.absent:
         console.out.print(f"No picture of: {', '.join(report.absent)}", markup=False)

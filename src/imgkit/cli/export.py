@@ -21,7 +21,7 @@ def export(
     with console.command("export", debug=debug) as progress:
         if onnx is None and torch_export is None and hub_folder is None:
             raise UsageError("nothing to write. Nothing was changed. Give --onnx, --torch-export or --hub-folder.")
-        from imgkit.train import export as exporting
+        from imgkit.models import export as exporting
 
         written = []
         for target, write in (

@@ -1,61 +1,42 @@
 """``imgkit harvest``: search, download, verify and resize pictures for every label of a queries file."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from imgkit.harvest.plan import Plan
+    from imgkit.harvest.plan import HarvestPlan
     from imgkit.harvest.report import HarvestReport
 
+from imgkit.cli import completion
+from imgkit.cli.config_options import with_options_of
 from imgkit.cli.engine import ADDRESS_DEFAULT, ADDRESS_HELP, ENGINE_HELP
 from imgkit.harvest.config import HarvestConfig
+from imgkit.options import from_command_line
 
-DEFAULTS = HarvestConfig()
 
-
+@with_options_of(
+    HarvestConfig,
+    common=("data", "per_label", "size", "providers", "licences", "contact", "save", "retry", "dry_run"),
+)
 def harvest(
     queries: Annotated[
-        Path, typer.Argument(help="CSV with a column query, and label, exclude, providers, max, license.")
-    ],
-    data: Annotated[Path, typer.Option(envvar="IMGKIT_DATA", help="The data folder.")] = DEFAULTS.data,
-    per_label: Annotated[
-        int, typer.Option(min=1, help="Kept pictures to end with, for each label.")
-    ] = DEFAULTS.per_label,
-    size: Annotated[
-        int, typer.Option(min=64, help="Longest side of a picture in pixels; never enlarged.")
-    ] = DEFAULTS.size,
-    provider: Annotated[
-        list[str] | None, typer.Option(help="Ask this provider; repeat for more. Default: all that are ready.")
-    ] = None,
-    filter: Annotated[
-        list[str] | None, typer.Option(help="Ask services to filter, as name=value: size=large, type=photo, color=red.")
-    ] = None,
-    licence: Annotated[
-        list[str] | None,
-        typer.Option(help="Keep only this licence (cc0, by, by-sa, ...); repeat for more. Default: any."),
-    ] = None,
-    max_bytes: Annotated[int, typer.Option(min=1, help="Bytes of one picture at most.")] = DEFAULTS.max_bytes,
-    thumbnails: Annotated[
-        bool, typer.Option("--thumbnails", help="Where a picture is gone, keep the small copy that its service has.")
-    ] = False,
-    robots: Annotated[bool, typer.Option("--robots/--no-robots", help="Obey robots.txt of image hosts.")] = True,
-    allow_private_hosts: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Host, address or CIDR block, with an optional :port, that may be contacted although private."
+        list[str],
+        typer.Argument(
+            help="A CSV with a column query, and label, exclude, providers, max, license; or a list of addresses; or a "
+            'folder of label folders; or words: "coral snake" "king snake -toy".'
         ),
+    ],
+    *,
+    given: dict[str, Any],
+    save: Annotated[
+        Path | None, typer.Option(help="Write the words of the command line into this queries file.")
     ] = None,
-    proxy: Annotated[str, typer.Option(help="Address of an HTTP proxy for every request.")] = DEFAULTS.proxy,
-    user_agent: Annotated[str, typer.Option(help="What to say to every host instead of imgkit's own name.")] = "",
-    contact: Annotated[
-        str, typer.Option(envvar="IMGKIT_CONTACT", help="E-mail address or page for the owners of hosts, said to them.")
-    ] = "",
     retry: Annotated[bool, typer.Option(help="Try again what failed for good in earlier runs.")] = False,
-    engine: Annotated[str, typer.Option(help=ENGINE_HELP)] = "local",
+    engine: Annotated[str, typer.Option(help=ENGINE_HELP, autocompletion=completion.engines)] = "local",
     ray_address: Annotated[str, typer.Option(help=ADDRESS_HELP, show_default=ADDRESS_DEFAULT)] = "",
-    dry_run: Annotated[bool, typer.Option(help="Show the plan, its cost in calls and the keys; ask nobody.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Show the plan, its cost in calls and the keys; no calls.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and the log.")] = False,
 ) -> None:
@@ -64,57 +45,58 @@ def harvest(
     The same command again goes on where it was. Exit codes: 0 done, 3 below target, 4 disk, 5 no provider, 6 locked.
     """
     import os
-    from dataclasses import replace
 
     from imgkit.cli import console
-    from imgkit.harvest.filters import read_filters
-    from imgkit.harvest.queries import read_queries
+    from imgkit.errors import UsageError
+    from imgkit.harvest.queries import read_arguments, save_queries
+    from imgkit.harvest.search.filters import read_filters
 
     with console.command("harvest", debug=debug) as progress:
-        config = replace(
-            DEFAULTS,
-            data=data,
-            providers=tuple(provider or ()),
-            per_label=per_label,
-            size=size,
-            filters=read_filters(filter or ()),
-            licences=tuple(licence or ()),
-            max_bytes=max_bytes,
-            thumbnails=thumbnails,
-            robots=robots,
-            allow_private_hosts=tuple(allow_private_hosts or ()),
-            proxy=proxy,
-            user_agent=user_agent,
-            contact=contact,
-        )
-        file = read_queries(queries)
+        asked = from_command_line(HarvestConfig, {**given, "filters": None})
+        config = HarvestConfig(**asked, filters=read_filters(given["filters"] or ()))
+        console.hide_secrets(config.proxy if "://" in config.proxy else f"http://{config.proxy}")
+        file = read_arguments(queries)
         for notice in file.notices:
             progress.say(notice)
+        if save is not None and file.path is not None:
+            raise UsageError(f"--save is for words, and {file.path} is a file. Nothing was changed. Leave --save out.")
         if dry_run:
             from imgkit.harvest.plan import make_plan
 
             show_plan(make_plan(file.queries, config, os.environ), as_json=as_json)
             return
-        from imgkit.engine import chosen
-        from imgkit.harvest.collect import DECODE_BYTES, DECODE_SECONDS
-        from imgkit.harvest.collect import harvest as run
+        if save is not None:
+            save_queries(file.queries, save)
+            progress.say(f"the words are in {save} now; give that file to harvest more, or edit it")
+        from imgkit.engine import open_engine
+        from imgkit.harvest.pipeline import harvest as run
+        from imgkit.vision.guarded import MEMORY_BYTES, SECONDS
 
-        with chosen(engine, ray_address=ray_address, timeout_s=DECODE_SECONDS, memory_bytes=DECODE_BYTES) as machines:
-            report = run(file.queries, config, environ=os.environ, progress=progress, retry=retry, engine=machines)
+        with open_engine(
+            engine, ray_address=ray_address, timeout_s=SECONDS, memory_bytes=MEMORY_BYTES, guarded=True
+        ) as machines:
+            report = run(
+                file.queries,
+                config,
+                environ=os.environ,
+                progress=progress,
+                retry=retry,
+                engine=machines,
+                file=save or file.path,
+            )
     show_report(report, as_json=as_json)
     raise typer.Exit(report.exit_code)
 
 
-def show_plan(plan: "Plan", *, as_json: bool) -> None:
-    """Print what a harvest would do."""
-    """Print who would be asked for what, and what it costs."""
+def show_plan(plan: "HarvestPlan", *, as_json: bool) -> None:
+    """Print the calls that a harvest would make to each provider, and their cost."""
     from imgkit.cli import console
 
     if as_json:
         console.print_json(plan.as_json())
         return
     console.table(
-        "Plan",
+        "Plan: calls for each query",
         ["label", "provider", "query", "calls", "at most", "how"],
         [
             [
@@ -129,10 +111,10 @@ def show_plan(plan: "Plan", *, as_json: bool) -> None:
         ],
     )
     show_cost(plan)
-    console.out.print("Nobody was asked and nothing was written.")
+    console.out.print("No provider was called and nothing was written.")
 
 
-def show_cost(plan: "Plan") -> None:
+def show_cost(plan: "HarvestPlan") -> None:
     """Print what the searches of a plan cost at each provider."""
     from imgkit.cli import console
 
@@ -166,7 +148,7 @@ def show_report(report: "HarvestReport", *, as_json: bool) -> None:
     names = {one.label: one.name for one in report.labels}
     console.table(
         "Yield",
-        ["label", "provider", "found", "tried", "kept", "not kept", "put off", "in reserve"],
+        ["label", "provider", "found", "tried", "kept", "not kept", "deferred", "waiting"],
         [
             [
                 names.get(row.label, "all"),
@@ -174,13 +156,14 @@ def show_report(report: "HarvestReport", *, as_json: bool) -> None:
                 row.found,
                 row.tried,
                 row.kept,
-                row.tried - row.kept - row.deferred,
+                row.not_kept,
                 row.deferred,
                 row.waiting,
             ]
             for row in (*report.rows, report.total)
         ],
         total=True,
+        optional=("deferred", "tried"),
     )
     reasons = report.total.reasons
     if reasons:
@@ -195,5 +178,7 @@ def show_report(report: "HarvestReport", *, as_json: bool) -> None:
         for step in report.next_steps:
             console.out.print(f"  {step}", markup=False)
     for note in report.notes:
-        console.out.print(console.printable(note.sentence), markup=False)
+        console.out.print(note.sentence, markup=False)
+    for sentence in (*report.wait_sentences(), *report.left_out, *report.changes.sentences(report.data)):
+        console.out.print(sentence, markup=False)
     console.out.print(report.summary, markup=False)

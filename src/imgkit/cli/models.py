@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from imgkit.cli import console
+from imgkit.cli import completion, console
 
 
 def models(
@@ -14,6 +14,7 @@ def models(
         typer.Argument(
             help="Names or parts of names, such as convnext or 'vit_*_224*'.",
             show_default="the recommended ones and all that are on this machine",
+            autocompletion=completion.networks,
         ),
     ] = None,
     here: Annotated[bool, typer.Option("--here", help="Only those whose weights are on this machine.")] = False,
@@ -23,7 +24,7 @@ def models(
 ) -> None:
     """List networks to start from (train --backbone): size, licence, and whether the weights are here; no network."""
     with console.command("models", debug=debug) as progress:
-        from imgkit.train.catalogue import catalogue
+        from imgkit.models.catalogue import catalogue
 
         found = catalogue(patterns or (), only_here=here, most=most)
         progress.stop()
@@ -42,7 +43,7 @@ def models(
             for each in found.models
         ]
         columns = ["name", "parameters, M", "pixels", "weights here", "licence", "good for"]
-        console.table("Networks to start from", columns, rows)
+        console.table("Networks to start from", columns, rows, optional=("good for", "licence"))
         if found.more:
             console.out.print(f"{found.more:,} more match; give a longer part of the name, or --most.", markup=False)
         console.out.print("Next: imgkit train FOLDER --backbone NAME", markup=False)

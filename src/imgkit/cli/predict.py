@@ -1,19 +1,18 @@
-"""``imgkit predict``: say what pictures show."""
+"""``imgkit predict``: predict the labels of pictures."""
 
 import sys
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from imgkit.cli import console
+from imgkit.cli import completion, console
 from imgkit.errors import UsageError
 
 if TYPE_CHECKING:
-    from imgkit.train.predict import Prediction
-    from imgkit.train.sorting import Sorted
+    from imgkit.models.predict import Prediction
+    from imgkit.models.sort_into import Sorted
 
 FORMATS = ("table", "csv", "jsonl")
 
@@ -27,7 +26,14 @@ def predict(
         ),
     ],
     top: Annotated[int, typer.Option(min=1, help="Labels to name for each picture.")] = 3,
-    form: Annotated[str, typer.Option("--format", help=f"How to print: {', '.join(FORMATS)}.")] = "table",
+    form: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help=f"How to print: {', '.join(FORMATS)}.",
+            autocompletion=completion.completer(lambda: FORMATS),
+        ),
+    ] = "table",
     output: Annotated[
         Path | None, typer.Option(help="Write to this file instead, as CSV, or as JSON lines if it ends in .jsonl.")
     ] = None,
@@ -40,27 +46,33 @@ def predict(
         ),
     ] = None,
     sure: Annotated[
-        float, typer.Option(min=0.0, max=1.0, help="With --sort-into: a lower probability than this is unsure.")
+        float,
+        typer.Option(
+            "--conf", "--sure", min=0.0, max=1.0, help="With --sort-into: a lower probability than this is unsure."
+        ),
     ] = 0.5,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)
+    ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show log and traceback.")] = False,
 ) -> None:
     """Say what pictures show, with calibrated probabilities; a file that is no picture is a row, not an error."""
     with console.command("predict", debug=debug) as progress:
+        console.hide_secrets(*pictures)
         if form not in FORMATS:
             raise UsageError(f"--format {form} is not known. Nothing was predicted. Choose {', '.join(FORMATS)}.")
-        from imgkit.files import write_text
-        from imgkit.train.predict import as_csv, as_jsonl, predict
-        from imgkit.train.sorting import sort_into
+        from imgkit.files import temporary_folder, write_text
+        from imgkit.models.predict import as_csv, as_jsonl, predict
+        from imgkit.models.sort_into import sort_into
 
-        with tempfile.TemporaryDirectory(prefix="imgkit-") as downloads:
+        with temporary_folder() as downloads:
             found = predict(
                 model,
                 _sources(pictures, sys.stdin),
                 top=top,
                 device=device,
-                downloads=Path(downloads),
+                downloads=downloads,
                 progress=progress,
             )
             progress.stop()
@@ -74,7 +86,7 @@ def predict(
         if output is not None:
             console.out.print(f"{len(found):,} predictions in {output}", markup=False)
         elif form != "table":
-            typer.echo(as_csv(found) if form == "csv" else as_jsonl(found), nl=False)
+            console.print_text(as_csv(found) if form == "csv" else as_jsonl(found))
         elif placed is None:
             _print_table(found)
         if placed is not None and form == "table":
@@ -102,5 +114,6 @@ def _print_table(found: "list[Prediction]") -> None:
     for each in found:
         guesses = [f"{guess.label} {100 * guess.probability:.1f} %" for guess in each.guesses]
         said = f"no picture: {each.detail} ({each.reason})" if each.reason else guesses[0]
-        rows.append([each.name, f"unknown, perhaps {said}" if each.unknown else said, ", ".join(guesses[1:])])
-    console.table("Predictions", ["picture", "shows", "or"], rows)
+        likely = ", ".join(each.likely)
+        rows.append([each.name, f"unknown, perhaps {said}" if each.unknown else said, ", ".join(guesses[1:]), likely])
+    console.table("Predictions", ["picture", "shows", "or", "nine times in ten one of"], rows)

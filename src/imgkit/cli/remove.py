@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from imgkit import commands
+
 
 def remove(
     url: Annotated[list[str] | None, typer.Option(help="Address of a picture or of its page; repeat for more.")] = None,
@@ -25,21 +27,25 @@ def remove(
 ) -> None:
     """Remove pictures with everything made of them; only hashes stay, so that no later harvest brings them back."""
     from imgkit.cli import console
-    from imgkit.harvest.remove import Wishes
+    from imgkit.harvest.remove import RemovalRequest
     from imgkit.harvest.remove import remove as run
 
-    with console.command("remove", debug=debug):
-        wishes = Wishes(
+    with console.command("remove", debug=debug) as progress:
+        wishes = RemovalRequest(
             urls=tuple(url or ()), hosts=tuple(host or ()), authors=tuple(author or ()), sha256s=tuple(sha or ())
         )
-        removal = run(data, wishes, reason=reason, runs=runs)
+        removal = run(data, wishes, reason=reason, runs=runs, progress=progress)
     if as_json:
         console.print_json(removal.as_json())
         return
+    copies = f", {removal.copies:,} of them copies of what was named" if removal.copies else ""
     console.out.print(
-        f"Removed {removal.pictures:,} pictures ({removal.files:,} files) of {removal.candidates:,} candidates, and "
-        "emptied the cache. They stay away from later harvests."
+        f"Removed {removal.pictures:,} pictures ({removal.files:,} files{copies}) of {removal.candidates:,} candidates "
+        "and emptied the cache. Only hashes are left, and later harvests leave them alone."
     )
     if removal.runs:
         console.out.print(f"Trained with one of them: {', '.join(removal.runs)}. Train again to be rid of it.")
-    console.out.print("Next: imgkit curate, so that data/curated and its lists follow." if removal.pictures else "")
+    if removal.shards:
+        console.out.print(f"Shards that hold or may hold one: {', '.join(removal.shards)}. Write them again.")
+    if removal.pictures:
+        console.out.print(f"Next: {commands.curate(data)}", markup=False)

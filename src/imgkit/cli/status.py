@@ -19,9 +19,9 @@ def status(
     from imgkit.manifest import Manifest
     from imgkit.manifest.summary import summarise
 
-    with console.command("status", debug=debug), Manifest.open_existing(data) as manifest:
+    with console.command("status", debug=debug), Manifest.open_to_read(data) as manifest:
         if digest:
-            from imgkit.manifest.digest import digest as digest_of
+            from imgkit.manifest.exports import digest as digest_of
 
             text = digest_of(manifest)
             console.print_json({"digest": text}) if as_json else console.out.print(text, markup=False)
@@ -35,16 +35,38 @@ def status(
             ["label", "found", "kept", "rejected", "deferred", "waiting"],
             [[one.name, one.found, one.kept, one.rejected, one.deferred, one.waiting] for one in summary.labels],
         )
+        rows: list[list[object]] = [
+            [
+                one.name,
+                one.harvested,
+                one.suspects,
+                one.set_aside,
+                one.moved_out,
+                one.moved_in,
+                one.unjudged,
+                one.curated,
+                one.written,
+            ]
+            for one in summary.labels
+        ]
+        columns = ["harvested", "suspects", "set aside", "moved away", "moved here", "not judged", "in set", "written"]
         console.table(
             "Pictures",
-            ["label", "harvested", "curated", "suspects", "set aside", "not judged"],
-            [
-                [one.name, one.harvested, one.curated, one.suspects, one.set_aside, one.unjudged]
-                for one in summary.labels
-            ],
+            ["label", *columns],
+            [*rows, _sums(rows)] if rows else [],
+            total=bool(rows),
+            optional=("written", "not judged", "moved away", "moved here"),
         )
+        if (pending := summary.pending) is not None:
+            console.out.print(pending, markup=False)
         for host, until in summary.deferred_hosts.items():
             console.out.print(f"{host} is not asked again before {until:%Y-%m-%d %H:%M} UTC.", markup=False)
+        for sentence in summary.left_out:
+            console.out.print(sentence, markup=False)
         if summary.decisions:
             console.out.print(f"{summary.decisions:,} decisions of people are in force.")
         console.out.print(summary.next_step, markup=False)
+
+
+def _sums(rows: list[list[object]]) -> list[object]:
+    return ["all", *(sum(int(str(row[column])) for row in rows) for column in range(1, len(rows[0])))]

@@ -2,22 +2,28 @@
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from imgkit.cli import console
+from imgkit import commands
+from imgkit.cli import completion, console
+from imgkit.cli.config_options import with_options_of
+from imgkit.cli.train import merged
 from imgkit.errors import UsageError
 from imgkit.train.config import TrainConfig
 
 if TYPE_CHECKING:
-    from imgkit.train.search import SearchReport
+    from imgkit.train.tune.search import SearchReport
 
 SHOWN = 10
 
 
+@with_options_of(TrainConfig, only=("layout", "labels", "labels_file", "limit", "batch", "device"))
 def tune(
     data: Annotated[Path, typer.Argument(help="A folder of labelled pictures, as for train.")] = Path("data/curated"),
+    *,
+    given: dict[str, Any],
     minutes: Annotated[float, typer.Option(min=0.1, help="How long to search; the same command again goes on.")] = 30.0,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Stop after this many trials.", show_default="no limit")
@@ -27,6 +33,7 @@ def tune(
         typer.Option(
             help="A timm model to search among; may be given several times.",
             show_default="those whose weights are on this machine (imgkit models --here)",
+            autocompletion=completion.networks,
         ),
     ] = None,
     size: Annotated[
@@ -40,11 +47,7 @@ def tune(
         int | None,
         typer.Option(min=1, help="Optimiser steps of a trial at most.", show_default="an eighth of the time"),
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Pictures for each step.", show_default="64 on a GPU, 32 on a CPU")
-    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split, the training and the search.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = "auto",
     runs: Annotated[Path, typer.Option(help="Folder that the search's folder is made in.")] = Path("runs"),
     name: Annotated[
         str | None, typer.Option(help="Name of the search's folder.", show_default="tune- and the data's name")
@@ -58,9 +61,9 @@ def tune(
             raise UsageError(
                 "this needs the package optuna. Nothing was changed. Install it: pip install 'imgkit-datasets[tune]'"
             )
-        from imgkit.train.search import SearchConfig, search
+        from imgkit.train.tune.search import SearchConfig, search
 
-        base = TrainConfig(data=data, runs=runs, seed=seed, device=device, batch=batch, steps=steps)
+        base = merged(None, {**given, "data": data, "runs": runs, "seed": seed, "steps": steps})
         config = SearchConfig(
             base=base,
             minutes=minutes,
@@ -111,4 +114,4 @@ def _print(report: "SearchReport") -> None:
         "test pictures were not looked at.",
         markup=False,
     )
-    console.out.print(f"Next: imgkit train --config {report.settings}", markup=False)
+    console.out.print(f"Next: {commands.command('train', '--config', report.settings)}", markup=False)

@@ -1,1 +1,1 @@
-"""From harvested pictures to a set one can trust: findings, verdicts, a folder to train on, and a report."""
+"""Curate harvested pictures: run checks, judge each picture, publish the set and its report."""

@@ -1,4 +1,4 @@
-"""Estimate the noise left in a set from a random sample that a person looked at."""
+"""Estimate the share of bad pictures in a set from a random sample that a person judged."""
 
 import math
 import random
@@ -9,19 +9,22 @@ from typing import Final
 
 from imgkit.manifest import Audit, Manifest, Question, ReviewAction, ReviewLog
 
-LOOKS: Final = (100, 200, 300, 500, 1000)
-"""Answers after which the result may be read. Stopping whenever it happens to look good would bias the interval."""
+INTERIM_SIZES: Final = (100, 200, 300, 500, 1000)
+"""Numbers of answers at which the result may be read (interim analyses).
+
+Stopping at any other time biases the interval.
+"""
 
 CATCH_SHARE: Final = 0.05  # known bad pictures mixed in, per sampled picture
 ALPHA: Final = 0.05
 _GOOD, _UNSURE = "keep", "unsure"
 
-Answers = Mapping[tuple[str, str], str]
+AuditAnswers = Mapping[tuple[str, str], str]
 """(label, image id) to keep, reject, relabel or unsure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class ShareEstimate:
     """An estimated share of bad pictures, 0 to 1, with its two-sided 95 % interval."""
 
     value: float
@@ -31,7 +34,7 @@ class Share:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What an audit says at one of its looks.
+    """The result of an audit at one of its interim analyses.
 
     ``sampled`` pictures of ``unseen`` were judged, ``bad`` of them bad; ``unsure`` answers count in neither.
     ``unseen_noise`` is the share of bad pictures among those that nobody had looked at before the audit;
@@ -45,8 +48,8 @@ class Estimate:
     sampled: int
     bad: int
     unsure: int
-    unseen_noise: Share
-    noise_left: Share
+    unseen_noise: ShareEstimate
+    noise_left: ShareEstimate
     trials: int
     trials_found: int
     corrected: float | None
@@ -62,13 +65,13 @@ class Estimate:
 
 
 def draw(
-    unseen: Sequence[tuple[str, str]], known_bad: Sequence[tuple[str, str]], *, seed: int, size: int = LOOKS[-1]
+    unseen: Sequence[tuple[str, str]], known_bad: Sequence[tuple[str, str]], *, seed: int, size: int = INTERIM_SIZES[-1]
 ) -> tuple[Question, ...]:
     """Return the questions of an audit in the order shown: a sample without replacement, known bad ones in between.
 
     Args:
         unseen: (label, image id) of kept pictures that no person decided about, in any order.
-        known_bad: pictures that a person rejected; some come back to test the reviewer's eye.
+        known_bad: pictures that a person rejected; some are shown again to measure the reviewer's sensitivity.
         seed: the same input and seed give the same questions.
         size: the longest sample.
     """
@@ -76,7 +79,7 @@ def draw(
     sample = chance.sample(sorted(unseen), min(size, len(unseen)))
     questions = [Question(label=label, image_id=image_id, trial="sample") for label, image_id in sample]
     catches = chance.sample(sorted(known_bad), min(len(known_bad), round(CATCH_SHARE * len(sample))))
-    # one in each stretch of equal length, so that every look has seen its part of them
+    # one in each stretch of equal length, so that every interim analysis covers its share of them
     stretch = len(sample) / max(1, len(catches))
     for n in reversed(range(len(catches))):
         label, image_id = catches[n]
@@ -85,28 +88,28 @@ def draw(
     return tuple(questions)
 
 
-def looks(size: int) -> tuple[int, ...]:
-    """Return the looks of an audit whose sample has ``size`` pictures: the usual ones, and its end."""
-    return (*(look for look in LOOKS if look < size), size) if size else ()
+def interim_sizes(size: int) -> tuple[int, ...]:
+    """Return the numbers of answers at which an audit of ``size`` pictures may be read; the last is ``size``."""
+    return (*(interim for interim in INTERIM_SIZES if interim < size), size) if size else ()
 
 
-def last_look(audit: Audit, answers: Answers) -> int:
-    """Return the largest look whose sampled pictures all have an answer, 0 before the first."""
+def last_interim(audit: Audit, answers: AuditAnswers) -> int:
+    """Return the largest interim size whose sampled pictures all have an answer, 0 before the first."""
     sample = [one for one in audit.questions if one.trial == "sample"]
     answered = 0
     while answered < len(sample) and (sample[answered].label, sample[answered].image_id) in answers:
         answered += 1
-    return max((look for look in looks(len(sample)) if look <= answered), default=0)
+    return max((interim for interim in interim_sizes(len(sample)) if interim <= answered), default=0)
 
 
-def estimate(audit: Audit, answers: Answers) -> Estimate | None:
-    """Return what the audit says at its last look, None before the first."""
-    look = last_look(audit, answers)
-    if not look:
+def estimate(audit: Audit, answers: AuditAnswers) -> Estimate | None:
+    """Return the result of the audit at its last interim analysis, None before the first."""
+    interim = last_interim(audit, answers)
+    if not interim:
         return None
     given: dict[str, list[str]] = {"sample": [], "catch": []}
     for question in audit.questions:
-        if question.trial == "sample" and len(given["sample"]) == look:
+        if question.trial == "sample" and len(given["sample"]) == interim:
             break
         answer = answers.get((question.label, question.image_id))
         if answer is not None:
@@ -121,7 +124,7 @@ def estimate(audit: Audit, answers: Answers) -> Estimate | None:
         unseen=audit.unseen,
         sampled=len(judged),
         bad=bad,
-        unsure=look - len(judged),
+        unsure=interim - len(judged),
         unseen_noise=unseen_noise(bad=bad, sampled=len(judged), unseen=audit.unseen),
         noise_left=left,
         trials=len(trials),
@@ -131,16 +134,16 @@ def estimate(audit: Audit, answers: Answers) -> Estimate | None:
 
 
 def latest(manifest: Manifest) -> Estimate | None:
-    """Return what the newest audit of a data folder says, None before its first look or without one."""
+    """Return the result of the newest audit of a data folder, None before its first interim analysis."""
     log = ReviewLog(manifest)
     audit = log.last_audit()
     return estimate(audit, answers_of(log.actions(), audit.id)) if audit else None
 
 
-def answers_of(actions: Sequence[ReviewAction], audit: int) -> Answers:
+def answers_of(actions: Sequence[ReviewAction], audit: int) -> AuditAnswers:
     """Return the answers to an audit that are in force: the last one to each question, those taken back left out."""
     taken_back: set[str] = set()
-    for action in reversed(actions):  # a later undo speaks first, so that an undone undo has no effect
+    for action in reversed(actions):  # newest first, so that an undo that was itself undone has no effect
         if action.kind == "undo" and action.key not in taken_back:
             taken_back.add(action.undoes)
     return {
@@ -150,27 +153,27 @@ def answers_of(actions: Sequence[ReviewAction], audit: int) -> Answers:
     }
 
 
-def in_words(found: Estimate) -> str:
+def as_text(found: Estimate) -> str:
     """Return the noise left with its interval: "1.2 % (0.4 to 3.1 %)"."""
     share = found.noise_left
     return f"{100 * share.value:.1f} % ({100 * share.low:.1f} to {100 * share.high:.1f} %)"
 
 
-def unseen_noise(*, bad: int, sampled: int, unseen: int) -> Share:
+def unseen_noise(*, bad: int, sampled: int, unseen: int) -> ShareEstimate:
     """Return the share of bad pictures among ``unseen`` ones of which ``sampled`` were judged at random."""
     if not sampled or not unseen:
-        return Share(value=0.0, low=0.0, high=1.0 if unseen else 0.0)
+        return ShareEstimate(value=0.0, low=0.0, high=1.0 if unseen else 0.0)
     low, high = hypergeometric_counts(bad, sampled, unseen)
-    return Share(value=bad / sampled, low=low / unseen, high=high / unseen)
+    return ShareEstimate(value=bad / sampled, low=low / unseen, high=high / unseen)
 
 
-def noise_left(*, bad: int, sampled: int, unseen: int, kept: int) -> Share:
+def noise_left(*, bad: int, sampled: int, unseen: int, kept: int) -> ShareEstimate:
     """Return the share of bad pictures in a set of ``kept`` once the ``bad`` ones found are taken out."""
     before = unseen_noise(bad=bad, sampled=sampled, unseen=unseen)
     rest = kept - bad
     if rest <= 0:
-        return Share(value=0.0, low=0.0, high=0.0)
-    return Share(
+        return ShareEstimate(value=0.0, low=0.0, high=0.0)
+    return ShareEstimate(
         value=before.value * (unseen - sampled) / rest,
         low=max(0.0, round(before.low * unseen) - bad) / rest,
         high=max(0.0, round(before.high * unseen) - bad) / rest,

@@ -5,12 +5,12 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from imgkit import commands
 from imgkit.errors import UsageError
 from imgkit.manifest import Candidate, DataFolder, Decision, Manifest
+from imgkit.manifest.nouns import ItemKey
+from imgkit.manifest.outcomes import is_about_content
 from imgkit.manifest.overview import Origin, origins
-
-Key = tuple[str, str]
-"""Label and image id: what an item is called everywhere."""
 
 GIVEN_SPLITS: Final = {
     "train": "train",
@@ -23,17 +23,16 @@ GIVEN_SPLITS: Final = {
 }
 """Names of folders that say a split, to what they mean."""
 
-COPY_REASONS = ("dup.", "bad.conflict")  # a copy or a conflict is no bad picture
 LAST = 1 << 30  # the rank of a picture whose provider gave none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class ItemPicture:
     """An item with all that the checks and the report need to know about it besides its pixels.
 
     ``label`` is where it was harvested, ``label_now`` where a person has put it since (the same if nobody did).
     ``path`` is the materialised file; ``width``, ``height`` and ``bytes`` are those of the original. ``decision`` is
-    the decision of a person that is in force, if any.
+    the decision of a person that is in force, if any; ``follows`` says that it was made about a copy of this picture.
     """
 
     label: str
@@ -46,23 +45,29 @@ class Picture:
     bytes: int
     label_now: str
     decision: Decision | None = None
+    follows: bool = False
     source: Candidate | None = None
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ItemKey:
         """Label and image id."""
         return (self.label, self.image_id)
 
     @property
     def rejected_by_person(self) -> bool:
-        """Whether a person decided against it."""
+        """Whether a person decided against it, or against what it shows in another copy."""
         return self.decision is not None and self.decision.action == "reject"
+
+    @property
+    def rejected_as_copy(self) -> bool:
+        """Whether a person rejected this file for a better one, which says nothing about what it shows."""
+        return self.rejected_by_person and not self.found_bad_by_person
 
     @property
     def found_bad_by_person(self) -> bool:
         """Whether a person rejected it for what it shows, and not for being a copy."""
         decision = self.decision
-        return decision is not None and decision.action == "reject" and not decision.reason.startswith(COPY_REASONS)
+        return decision is not None and decision.action == "reject" and is_about_content(decision)
 
     @property
     def provider(self) -> str:
@@ -93,7 +98,7 @@ class Picture:
         return (self.source.round, self.source.proposal.rank, self.source.provider, self.image_id, self.label)
 
 
-def gather(manifest: Manifest) -> list[Picture]:
+def read_pictures(manifest: Manifest) -> list[ItemPicture]:
     """Return every item as a picture, by (label, image id).
 
     Raises:
@@ -104,14 +109,14 @@ def gather(manifest: Manifest) -> list[Picture]:
     if not pictures:
         raise UsageError(
             f"no pictures to curate in {manifest.folder.root}. Nothing was changed. "
-            f"Run first: imgkit harvest queries.csv --data {manifest.folder.root}"
+            f"Run first: {commands.harvest(manifest.folder.root, queries=manifest.last_queries())}"
         )
     return pictures
 
 
-def _picture(origin: Origin, decision: Decision | None, folder: DataFolder) -> Picture:
+def _picture(origin: Origin, decision: Decision | None, folder: DataFolder) -> ItemPicture:
     moved = decision is not None and decision.action == "relabel"
-    return Picture(
+    return ItemPicture(
         label=origin.label,
         image_id=origin.image_id,
         path=folder.harvested_file(origin.label, origin.image_id),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from imgkit.demo.world import Drawing, Host, Kind, Listing, Picture, Topic, World
+from imgkit.demo.world import Drawing, Host, Kind, SearchListing, Topic, World, WorldPicture
 
 ROBOTS = "User-agent: *\nDisallow: /private/\n"
 CORAL, KING = "coral_snake", "king_snake"
@@ -56,7 +56,7 @@ class WorldBuilder:
         self.spread = spread or len(hosts)
         self.size = size
         self.seed = seed
-        self._pictures: list[Picture] = []
+        self._pictures: list[WorldPicture] = []
         self._numbers: Counter[str] = Counter()
         self._listed: Counter[str] = Counter()
 
@@ -78,14 +78,14 @@ class WorldBuilder:
         author: str = "Ada Example",
         license: str = "by",
         group: str = "",
-    ) -> Picture:
+    ) -> WorldPicture:
         """Add a picture listed under ``label``, showing ``shows``: the label itself unless it says otherwise.
 
         Returns:
             the picture, as in the world but for its ranks, which ``build`` gives.
         """
         shown = label if shows is None else shows
-        picture = Picture(
+        picture = WorldPicture(
             id=id or self._next_id(label if kind == "good" else kind),
             kind=kind,
             label=shown,
@@ -93,7 +93,7 @@ class WorldBuilder:
             drawing=drawing or self.drawing(shown or "chart"),
             host=host or self._next_host(label),
             path="",
-            listings=tuple(Listing(provider=name, rank=0, phrases=tuple(phrases)) for name in providers),
+            listings=tuple(SearchListing(provider=name, rank=0, phrases=tuple(phrases)) for name in providers),
             fault=fault,
             copy_of=copy_of,
             title=title or (TITLES.get(label, label) if shown == label else ONLOOKERS_TITLE),
@@ -106,15 +106,21 @@ class WorldBuilder:
         return self._pictures[-1]
 
     def exact_copy(
-        self, of: Picture, *, listed_as: str = "", providers: Sequence[str] = ("bing",), host: str = ""
-    ) -> Picture:
+        self, of: WorldPicture, *, listed_as: str = "", providers: Sequence[str] = ("bing",), host: str = ""
+    ) -> WorldPicture:
         """Add another address with the same bytes."""
         return self._copy(of, "exact_copy", of.drawing, listed_as=listed_as, providers=providers, host=host)
 
     def near_copy(
-        self, of: Picture, change: str, *, listed_as: str = "", providers: Sequence[str] = ("bing",), host: str = ""
-    ) -> Picture:
-        """Add a changed copy: ``change`` is one of ``CHANGES`` in :mod:`imgkit.demo.copies`."""
+        self,
+        of: WorldPicture,
+        change: str,
+        *,
+        listed_as: str = "",
+        providers: Sequence[str] = ("bing",),
+        host: str = "",
+    ) -> WorldPicture:
+        """Add a changed copy: ``change`` is one of ``CHANGES`` in :mod:`imgkit.demo.drawing.copies`."""
         drawing = replace(of.drawing, change=change)
         return self._copy(of, "near_copy", drawing, listed_as=listed_as, providers=providers, host=host)
 
@@ -139,8 +145,8 @@ class WorldBuilder:
         return World(topics=self.topics, hosts=self.hosts, pictures=tuple(ranked), seed=self.seed)
 
     def _copy(
-        self, of: Picture, kind: Kind, drawing: Drawing, *, listed_as: str, providers: Sequence[str], host: str
-    ) -> Picture:
+        self, of: WorldPicture, kind: Kind, drawing: Drawing, *, listed_as: str, providers: Sequence[str], host: str
+    ) -> WorldPicture:
         label = listed_as or of.listed_as
         return self.add(
             label, kind=kind, shows=of.label, providers=providers, drawing=drawing, copy_of=of.id, host=host
@@ -155,7 +161,7 @@ class WorldBuilder:
         return f"{stem}-{self._numbers[stem]:03d}"
 
 
-def _path(picture: Picture) -> str:
+def _path(picture: WorldPicture) -> str:
     if any(listing.provider in ("inaturalist", "gbif") for listing in picture.listings):
         return f"/photos/{picture.number}/original.jpg"
     return f"/pictures/{picture.id}.jpg"

@@ -1,4 +1,4 @@
-"""Who lives in the worlds: what is planted in the demo and in the tests' small world, in known numbers."""
+"""The pictures of the demo world and of the worlds for tests, with known numbers of each kind and fault."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,10 +7,10 @@ from typing import Final
 import numpy as np
 
 from imgkit.demo.builder import CORAL, KING, ROBOTS, TITLES, WorldBuilder
-from imgkit.demo.copies import CHANGES
-from imgkit.demo.faults import FAULTS
-from imgkit.demo.offtopic import SUBJECTS
-from imgkit.demo.world import Drawing, Host, Kind, Picture, World
+from imgkit.demo.drawing.copies import CHANGES
+from imgkit.demo.drawing.off_topic import SUBJECTS
+from imgkit.demo.web.faults import FAULTS
+from imgkit.demo.world import Drawing, Host, Kind, World, WorldPicture
 
 HOST_NAMES: Final = ("photos", "archive", "garden", "herpetology", "trails", "museum", "fieldnotes", "wetlands")
 
@@ -70,7 +70,7 @@ def small_world(
 
     The pictures are small (320 × 240 px) and listed at every one of ``providers`` in the order of their ids:
     ``coral_snake-001``, ``coral_snake-002`` …; those with faults follow as ``fault-<name>``. A fault that may pass
-    tomorrow has a host of its own; a placeholder has three addresses, the second ending in ``-2``.
+    tomorrow has a host of its own; a placeholder has four addresses, the second ending in ``-2``.
     """
     names = [*HOST_NAMES[:hosts], *(_own_host(name) for name in faults if FAULTS[name].passing)]
     builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in names], spread=hosts, seed=seed)
@@ -82,42 +82,10 @@ def small_world(
     return builder.build()
 
 
-def large_world(
-    count: int,
-    *,
-    drawings: int = 50,
-    faults: Sequence[str] = (),
-    share: float = 0.2,
-    providers: Sequence[str] = ("bing",),
-    hosts: int = 8,
-    seed: int = 0,
-) -> World:
-    """Return ``count`` pictures of two labels in turn, for measuring: every one has bytes of its own.
-
-    Only ``drawings`` pictures are drawn (320 × 240 px); a comment in the file tells the others apart. With
-    ``faults`` a ``share`` of the addresses has one, evenly spread and in turn.
-    """
-    names = [f"{HOST_NAMES[number % len(HOST_NAMES)]}-{number}" for number in range(hosts)]
-    builder = WorldBuilder(hosts=[Host(name=name, robots=ROBOTS) for name in names], seed=seed)
-    drawn = {
-        label: [Drawing(subject=label, seed=k, width=320, height=240) for k in range(drawings)] for label in TITLES
-    }
-    faulty = 0
-    for number in range(count):
-        label = (CORAL, KING)[number % 2]
-        fault = ""
-        if faults and int((number + 1) * share) > int(number * share):
-            fault = faults[faulty % len(faults)]
-            faulty += 1
-        drawing = replace(drawn[label][number // 2 % drawings], salt=str(number))
-        builder.add(label, kind=_kind(fault), fault=fault, drawing=drawing, providers=providers, id=f"picture-{number}")
-    return builder.build()
-
-
 def _add_fault(builder: WorldBuilder, name: str, providers: Sequence[str]) -> None:
     fault = FAULTS[name]
-    if fault.reason == "img.placeholder":  # what gives it away is that it comes from three addresses of a host
-        for number in ("", "-2", "-3"):
+    if fault.reason == "img.placeholder":  # what gives it away is that it comes from four addresses of a host
+        for number in ("", "-2", "-3", "-4"):
             builder.add(
                 CORAL, kind="lost", fault=name, providers=providers, id=f"fault-{name}{number}", host=HOST_NAMES[0]
             )
@@ -162,7 +130,7 @@ class _Plan:
         self.builder = builder
         self.rng = rng
 
-    def good(self, label: str) -> list[Picture]:
+    def good(self, label: str) -> list[WorldPicture]:
         """Good pictures, the first ones with faults that a polite client overcomes."""
         faults = [*MENDED, *([""] * (GOOD_PER_LABEL - len(MENDED)))]
         added = []
@@ -184,7 +152,7 @@ class _Plan:
             added.append(picture)
         return added
 
-    def copies(self, label: str, good: Sequence[Picture]) -> None:
+    def copies(self, label: str, good: Sequence[WorldPicture]) -> None:
         """Exact and near copies of plain good pictures, each on the next host, each picture copied at most once."""
         plain = [picture for picture in good if not picture.fault and "photos" not in picture.path]
         for picture in plain[:EXACT_COPIES_PER_LABEL]:

@@ -1,4 +1,4 @@
-"""The three commands on the demo world, by their real functions and over real connections, and what came of it."""
+"""Run harvest, curate and train on the demo world over loopback, and compare with the planted truth."""
 
 import json
 import subprocess
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imgkit.curate.clean import curate
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.outcome import CurateReport
+from imgkit.curate.pipeline import curate
+from imgkit.curate.publish.summary import CurateReport
 from imgkit.demo.comparison import DemoTruth, compare
 from imgkit.demo.population import demo_world
-from imgkit.harvest.collect import harvest
 from imgkit.harvest.config import HarvestConfig
-from imgkit.harvest.plan import Plan, make_plan
+from imgkit.harvest.pipeline import harvest
+from imgkit.harvest.plan import HarvestPlan, make_plan
 from imgkit.harvest.report import HarvestReport
 from imgkit.manifest import Query
 from imgkit.progress import Progress, Silent
@@ -77,7 +77,7 @@ def run_demo(
     seed: int = 0,
     device: str = "auto",
     progress: Progress | None = None,
-    on_plan: Callable[[Plan], None] = _ignore,
+    on_plan: Callable[[HarvestPlan], None] = _ignore,
     on_harvest: Callable[[HarvestReport], None] = _ignore,
     on_curate: Callable[[CurateReport], None] = _ignore,
     on_train: Callable[[TrainReport], None] = _ignore,
@@ -99,32 +99,32 @@ def run_demo(
     progress = progress or Silent()
     progress.say("The pictures of this demo are drawn by imgkit and served on this machine; nothing leaves it.")
     data = folder / "data"
-    laps = {}
+    seconds = {}
     began = time.monotonic()
     with served(seed=seed) as environ:
         config = HarvestConfig(data=data, per_label=PER_LABEL, contact=CONTACT)
         on_plan(make_plan(QUERIES, config, environ))
         harvested = harvest(QUERIES, config, environ=environ, progress=progress)
     on_harvest(harvested)
-    laps["harvest"] = time.monotonic() - began
+    seconds["harvest"] = time.monotonic() - began
     began = time.monotonic()
     wanted = CurateConfig(data=data, weights="packaged", device=device, allow=("drawings",))  # all of them are drawn
     curated = curate(wanted, progress=progress)
     on_curate(curated)
-    laps["curate"] = time.monotonic() - began
+    seconds["curate"] = time.monotonic() - began
     began = time.monotonic()
     settings = TrainConfig(data=data / "curated", runs=folder / "runs", weights="packaged", device=device)
     trained = train(settings, progress=progress)
     on_train(trained)
-    laps["train"] = time.monotonic() - began
+    seconds["train"] = time.monotonic() - began
     truth = compare(data, demo_world(seed=seed))
-    return DemoReport(harvest=harvested, curate=curated, train=trained, truth=truth, seconds=laps)
+    return DemoReport(harvest=harvested, curate=curated, train=trained, truth=truth, seconds=seconds)
 
 
 @contextmanager
 def served(*, seed: int = 0) -> Iterator[dict[str, str]]:
     """Serve the demo world in a process of its own, which ends with this block or with this process."""
-    command = [sys.executable, "-m", "imgkit.demo.web", "--seed", str(seed), "--attached"]
+    command = [sys.executable, "-m", "imgkit.demo.web.server", "--seed", str(seed), "--attached"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as web:
         assert web.stdin is not None
         assert web.stdout is not None

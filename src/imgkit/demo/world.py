@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal, TypeAlias
 from urllib.parse import unquote, urlsplit
 
-from imgkit.demo.faults import FAULTS
+from imgkit.demo.web.faults import FAULTS
 
 Kind: TypeAlias = Literal[
     "good", "wrong_label", "offtopic", "exact_copy", "near_copy", "placeholder", "excluded", "damaged", "lost"
@@ -24,8 +24,6 @@ SIZE = re.compile(r"^/(?:thumb|sized)/\d+px(?=/)")
 
 PHOTO = re.compile(r"^/photos/(\d+)/\w+\.(?:jpe?g|png)(?:\?\d*)?$")
 """Addresses that name a size of a photo, with an optional time stamp."""
-
-PROVIDERS = ("bing", "google", "flickr", "openverse", "commons", "inaturalist", "gbif")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +44,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class SearchListing:
     """That a provider returns a picture at a rank (1 is best) for the queries of a label.
 
     ``phrases`` are the phrases of the label that find it; empty means every one.
@@ -58,12 +56,12 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class WorldPicture:
     """One address of the world and the truth about it.
 
     ``label`` is what the picture shows ("" when it shows none of the world's labels), ``listed_as`` the label whose
     queries return it. ``path`` is unique in the world, whatever the host. ``copy_of`` is the id of the picture that an
-    exact or near copy repeats. ``fault`` is a name of :data:`imgkit.demo.faults.FAULTS`, "" for an honest answer.
+    exact or near copy repeats. ``fault`` is a name of :data:`imgkit.demo.web.faults.FAULTS`, "" for an honest answer.
     """
 
     id: str
@@ -73,7 +71,7 @@ class Picture:
     drawing: Drawing
     host: str
     path: str
-    listings: tuple[Listing, ...]
+    listings: tuple[SearchListing, ...]
     fault: str = ""
     copy_of: str = ""
     title: str = ""
@@ -92,11 +90,6 @@ class Picture:
         """The path on its host, or a whole address with ``{…}`` for a port where the fault lies in the address."""
         template = FAULTS[self.fault].address if self.fault else ""
         return template.replace("{id}", self.id) if template else self.path
-
-    @property
-    def obtainable(self) -> bool:
-        """Whether a polite client can end with these pixels on disk, whatever it thinks of them afterwards."""
-        return not self.reason or self.reason == "img.placeholder"
 
     @property
     def reason(self) -> str:
@@ -133,14 +126,14 @@ class Topic:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Everything that the loopback web serves. Frozen: counters and moods belong to the running web."""
+    """Everything that the loopback web serves. Frozen: counters and faults of services belong to the running web."""
 
     topics: tuple[Topic, ...]
     hosts: tuple[Host, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[WorldPicture, ...]
     seed: int = 0
 
-    def search(self, provider: str, text: str) -> list[Picture]:
+    def search(self, provider: str, text: str) -> list[WorldPicture]:
         """Return what a provider lists for a query, best rank first; an unknown query finds nothing.
 
         Case, quotes and operators (``-word``, ``filetype:bitmap``) do not matter. The longest phrase that the query
@@ -151,7 +144,7 @@ class World:
             return []
         return self.listed(provider, topic.label, phrase)
 
-    def listed(self, provider: str, label: str, phrase: str = "") -> list[Picture]:
+    def listed(self, provider: str, label: str, phrase: str = "") -> list[WorldPicture]:
         """Return what a provider lists for a label, best rank first; a phrase narrows it to what that phrase finds."""
         return [
             picture
@@ -173,7 +166,7 @@ class World:
         _, phrase, topic = max(found, key=lambda entry: entry[0])
         return topic, phrase
 
-    def picture(self, id: str) -> Picture:
+    def picture(self, id: str) -> WorldPicture:
         """Return the picture with this id.
 
         Raises:
@@ -181,7 +174,7 @@ class World:
         """
         return self._by_id[id]
 
-    def find(self, url: str) -> Picture | None:
+    def find(self, url: str) -> WorldPicture | None:
         """Return the picture at an address, whatever host and port serve it; None for an address not of this world."""
         return self._by_address.get(_place(url))
 
@@ -193,13 +186,13 @@ class World:
         pictures = tuple(replace(p, fault=faults.get(p.id, p.fault)) for p in self.pictures)
         return replace(self, pictures=pictures)
 
-    def of_kind(self, *kinds: Kind) -> list[Picture]:
+    def of_kind(self, *kinds: Kind) -> list[WorldPicture]:
         """Return the pictures of these kinds in the order of the world."""
         return [picture for picture in self.pictures if picture.kind in kinds]
 
     @cached_property
-    def _ranked(self) -> dict[tuple[str, str], list[tuple[Listing, Picture]]]:
-        ranked: dict[tuple[str, str], list[tuple[Listing, Picture]]] = {}
+    def _ranked(self) -> dict[tuple[str, str], list[tuple[SearchListing, WorldPicture]]]:
+        ranked: dict[tuple[str, str], list[tuple[SearchListing, WorldPicture]]] = {}
         for picture in self.pictures:
             for listing in picture.listings:
                 ranked.setdefault((listing.provider, picture.listed_as), []).append((listing, picture))
@@ -208,11 +201,11 @@ class World:
         return ranked
 
     @cached_property
-    def _by_id(self) -> dict[str, Picture]:
+    def _by_id(self) -> dict[str, WorldPicture]:
         return {picture.id: picture for picture in self.pictures}
 
     @cached_property
-    def _by_address(self) -> dict[str, Picture]:
+    def _by_address(self) -> dict[str, WorldPicture]:
         return {_place(picture.address): picture for picture in self.pictures}
 
 

@@ -27,8 +27,8 @@ __all__ = [
     "InlineEngine",
     "LocalEngine",
     "WorkerFailure",
-    "chosen",
     "make_engine",
+    "open_engine",
 ]
 
 
@@ -36,8 +36,13 @@ ENGINES: Final = ("local", "ray")
 
 
 @contextmanager
-def chosen(
-    name: str, *, ray_address: str = "", timeout_s: float | None = None, memory_bytes: int | None = None
+def open_engine(
+    name: str,
+    *,
+    ray_address: str = "",
+    timeout_s: float | None = None,
+    memory_bytes: int | None = None,
+    guarded: bool = False,
 ) -> Iterator[Engine | None]:
     """Give the engine that a person chose by name for a while: None for ``local``, where each stage has its own.
 
@@ -52,7 +57,7 @@ def chosen(
             raise UsageError("--ray-address belongs to --engine ray. Nothing was changed. Add --engine ray.")
         yield None
         return
-    with ClusterEngine(ray_address, timeout_s=timeout_s, memory_bytes=memory_bytes) as engine:
+    with ClusterEngine(ray_address, timeout_s=timeout_s, memory_bytes=memory_bytes, guarded=guarded) as engine:
         yield engine
 
 

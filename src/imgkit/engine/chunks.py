@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from imgkit.engine.protocol import Engine, WorkerFailure
 from imgkit.errors import ResourceError
 
 logger = logging.getLogger(__name__)
+
+NOBODYS_FAULT: Final = ("error", "start")
+"""Kinds of failures that are those of the function, the machine or the installation."""
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -33,13 +36,14 @@ def each(
         init, gpus: as for ``Engine.map``.
 
     Raises:
-        ResourceError: the function raised, which is the fault of no argument; or every machine was lost.
+        ResourceError: the function raised or could not be loaded, which is the fault of no argument; or every machine
+            was lost.
     """
     chunks: dict[int, tuple[int, tuple[C, ...]]] = {}  # number of the chunk to that of its first argument
     alone: list[tuple[int, C]] = []
     for number, outcome in engine.map(function, _cut(arguments, size, chunks), init=init, gpus=gpus):
         first, chunk = chunks.pop(number)
-        if isinstance(outcome, WorkerFailure) and outcome.kind != "error" and len(chunk) > 1:
+        if isinstance(outcome, WorkerFailure) and outcome.kind not in NOBODYS_FAULT and len(chunk) > 1:
             alone += enumerate(chunk, start=first)
         else:
             yield from enumerate(_results(outcome, len(chunk)), start=first)
@@ -58,11 +62,17 @@ def _cut(arguments: Iterable[C], size: int, chunks: dict[int, tuple[int, tuple[C
 def _results(outcome: Sequence[R] | WorkerFailure, count: int) -> Sequence[R | WorkerFailure]:
     if not isinstance(outcome, WorkerFailure):
         return outcome
-    if outcome.kind == "error":
+    if outcome.kind in NOBODYS_FAULT:
         logger.error("%s", outcome.detail)
-        raise ResourceError(
-            f"a worker cannot do its work: {outcome.detail.splitlines()[-1]}. What was finished is saved. Look whether "
-            "every machine has the same imgkit, packages and weights, then run the same command again.",
-            code="worker.failed",
-        )
+        raise worker_failed(outcome)
     return [outcome] * count
+
+
+def worker_failed(failure: WorkerFailure) -> ResourceError:
+    """Return the error for a failure that no argument is to blame for."""
+    words = failure.detail.splitlines()[-1:] or ["no reason was given"]
+    return ResourceError(
+        f"a worker cannot do its work: {words[0]}. What was finished is saved. Look at disk and memory, and whether "
+        "every machine has the same imgkit, packages and weights, then run the same command again.",
+        code="worker.failed",
+    )

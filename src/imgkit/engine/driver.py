@@ -1,4 +1,4 @@
-"""The one thread of a cluster engine: it knows what goes where, and what became of it."""
+"""The scheduling thread of a cluster engine: it assigns calls to machines and sets the results of their futures."""
 
 import contextlib
 import logging
@@ -11,99 +11,108 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import imgkit
-from imgkit.engine.dispatch import Call, Dispatch, Post
-from imgkit.engine.nodes import Node, Nodes, Station
+from imgkit.engine.dispatch import Call, Dispatch, NodeLoad
+from imgkit.engine.nodes import Node, Nodes, NodeWorkerHandle
 from imgkit.engine.protocol import WorkerFailure
 from imgkit.errors import ResourceError
 
-LOOK_S: Final = 5.0
-"""Between two looks for machines that have come or gone."""
+REFRESH_S: Final = 5.0
+"""Seconds between two queries for the machines of the cluster."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One pickled call, and who waits for it: in a process after ``init``, or, with ``make``, a visit."""
+class PickledCall:
+    """One pickled call and its future. It runs in a process after ``init``, or in a thread with ``make_state``."""
 
     function: bytes
     argument: bytes
     future: "Future[Any]"
     init: bytes = b""
-    make: bytes = b""
+    make_state: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a machine, or Ray in its place, said to a call."""
+class _CallReply:
+    """The result of a call from a node worker, or the exception that Ray raised for it."""
 
-    station: str
-    call: Call[Work]
+    worker: str
+    call: Call[PickledCall]
     outcome: object = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class _Greeting:
-    """A station says its version, or why it cannot work."""
+class _VersionReply:
+    """The version of imgkit on a node worker, or the exception that it failed to start with."""
 
-    station: Station
+    worker: NodeWorkerHandle
     outcome: object
 
 
 class Driver(threading.Thread):
-    """Gives calls to stations until it is stopped; all decisions are made in this thread.
+    """Sends calls to node workers until it is stopped; all scheduling decisions are made in this thread.
 
     Args:
         nodes: the machines of the cluster.
-        events: calls to make; answers come by it too.
-        patience_s: seconds without a machine that works before calls are given up.
-        look_s: seconds between two looks for machines that have come or gone.
+        events: queue of new calls, and of replies of node workers.
+        node_timeout_s: seconds without a usable machine before calls fail, and before a missing one is dropped.
+        refresh_s: seconds between two queries for the machines of the cluster.
+        clock: seconds, monotonic.
 
-    ``known`` are the machines that were there at the last look; ``lost`` is why nothing can be done any more.
+    ``known`` are the machines that were alive at the last query; ``lost`` is the error that ended the cluster, or None.
     """
 
     def __init__(
-        self, nodes: Nodes, events: "queue.SimpleQueue[object]", patience_s: float, *, look_s: float = LOOK_S
+        self,
+        nodes: Nodes,
+        events: "queue.SimpleQueue[object]",
+        node_timeout_s: float,
+        *,
+        refresh_s: float = REFRESH_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(name="imgkit-cluster", daemon=True)
         self._nodes = nodes
         self._events = events
-        self._patience_s = patience_s
-        self._look_s = look_s
-        self._dispatch: Dispatch[Work] = Dispatch()
-        self._stations: dict[str, Station] = {}
+        self._node_timeout_s = node_timeout_s
+        self._refresh_s = refresh_s
+        self._clock = clock
+        self._dispatch: Dispatch[PickledCall] = Dispatch()
+        self._workers: dict[str, NodeWorkerHandle] = {}
         self._futures: set[Future[Any]] = set()
-        self._problem = ""
-        self._working_at = time.monotonic()
-        self.known: list[Node] = nodes.look()
+        self._last_problem = ""
+        self._usable_at = dict.fromkeys((False, True), clock())  # by whether calls ask for graphics processors
+        self._seen_at: dict[str, float] = {}  # by station: when its machine was there
+        self.known: list[Node] = nodes.alive()
         self.lost: ResourceError | None = None
 
     def run(self) -> None:
-        """Work until ``stop``; whatever happens, no future is left waiting."""
+        """Run until ``stop``; at the end every future has a result or an exception."""
         try:
             self._serve()
         except Exception as error:  # Ray itself: its head is gone, or something that nobody has seen yet
             logger.exception("the cluster cannot be worked with any more")
-            self._problem = _last_line(error)
-            self.lost = self._loss()
+            self._last_problem = _last_line(error)
+            self.lost = self._lost_error()
         finally:
-            self._end()
+            self._finish_futures()
 
     def _serve(self) -> None:
-        looked = float("-inf")
+        refreshed = float("-inf")
         while True:
-            if time.monotonic() - looked >= self._look_s:
-                self._look()
-                looked = time.monotonic()
+            if time.monotonic() - refreshed >= self._refresh_s:
+                self._refresh_nodes()
+                refreshed = time.monotonic()
             with contextlib.suppress(queue.Empty):
-                event = self._events.get(timeout=self._look_s / 10)
+                event = self._events.get(timeout=self._refresh_s / 10)
                 if event is None:
                     return
                 self._handle(event)
-            self._send()
+            self._send_calls()
 
-    def _end(self) -> None:
-        """Let nobody wait for what will not come."""
+    def _finish_futures(self) -> None:
+        """Set a result or an exception on every future that has none, and end the node workers."""
         with contextlib.suppress(queue.Empty):
             while True:
                 if isinstance(event := self._events.get_nowait(), Call):
@@ -114,30 +123,42 @@ class Driver(threading.Thread):
                     future.set_exception(self.lost)
                 else:
                     future.set_result(WorkerFailure("killed", "the engine was closed"))
-        self._nodes.end(self._stations.values())
+        self._nodes.kill_workers(self._workers.values())
 
     def stop(self) -> None:
-        """End all that runs, and this thread."""
+        """End all node workers and this thread."""
         self._events.put(None)
         if threading.current_thread() is not self:
             self.join()
 
-    def _look(self) -> None:
-        """Begin work on machines that have come; without any for long, give up."""
-        self.known = self._nodes.look() or self.known
-        at_work = {station.node.name for station in self._stations.values()}
-        for node in self.known:
-            if node.name not in at_work and (station := self._nodes.begin(node)):
-                self._stations[station.name] = station
-                self._tell(station.version(), lambda outcome, station=station: _Greeting(station, outcome))  # type: ignore[misc]
-        now = time.monotonic()
-        if self._dispatch.posts or not self._dispatch.waiting:
-            self._working_at = now
-        elif now - self._working_at > self._patience_s:
-            self._give_up()
+    def _refresh_nodes(self) -> None:
+        """Start workers on new machines and drop missing ones; fail calls after ``node_timeout_s`` without any."""
+        alive = self._nodes.alive()
+        self.known = alive or self.known
+        with_worker = {worker.node.name for worker in self._workers.values()}
+        for node in alive:
+            if node.name not in with_worker and (worker := self._nodes.start_worker(node)):
+                self._workers[worker.name] = worker
+                self._post_when_done(worker.version(), lambda outcome, worker=worker: _VersionReply(worker, outcome))  # type: ignore[misc]
+        now = self._clock()
+        self._drop_missing_workers({node.name for node in alive}, now)
+        for gpus in (False, True):
+            if not self._dispatch.is_stuck(gpus=gpus):
+                self._usable_at[gpus] = now
+            elif now - self._usable_at[gpus] > self._node_timeout_s:
+                self._fail_waiting(gpus=gpus)
 
-    def _tell(self, answer: "Future[Any]", event: Callable[[object], object]) -> None:
-        """Let an answer of Ray, which comes in a thread of its own, be an event."""
+    def _drop_missing_workers(self, alive: set[str], now: float) -> None:
+        """Drop workers whose machine has been missing for ``node_timeout_s``: Ray may never answer for them."""
+        for name, worker in list(self._workers.items()):
+            if worker.node.name in alive:
+                self._seen_at[name] = now
+            elif now - self._seen_at.setdefault(name, now) > self._node_timeout_s:
+                logger.warning("a machine of the cluster is gone: %s", worker.node.address)
+                self._drop_worker(name)
+
+    def _post_when_done(self, answer: "Future[Any]", event: Callable[[object], object]) -> None:
+        """Put an event into the queue when a future of Ray is done; Ray calls back in a thread of its own."""
         answer.add_done_callback(lambda done: self._events.put(event(done.exception() or done.result())))
 
     def _handle(self, event: object) -> None:
@@ -146,71 +167,73 @@ class Driver(threading.Thread):
                 if event.work.future.set_running_or_notify_cancel():
                     self._futures.add(event.work.future)
                     self._dispatch.add(event)
-            case _Greeting(station, outcome):
-                self._greeted(station, outcome)
-            case _Answer(name, call, outcome):
-                self._answered(name, call, outcome)
+            case _VersionReply(worker, outcome):
+                self._version_received(worker, outcome)
+            case _CallReply(name, call, outcome):
+                self._call_finished(name, call, outcome)
 
-    def _greeted(self, station: Station, outcome: object) -> None:
-        node = station.node
+    def _version_received(self, worker: NodeWorkerHandle, outcome: object) -> None:
+        node = worker.node
         if outcome == imgkit.__version__:
-            self._dispatch.add_post(Post(station.name, node.slots, node.gpus))
+            self._dispatch.add_node(NodeLoad(worker.name, node.slots, node.gpus))
             return
-        self._problem = (
+        self._last_problem = (
             f"{node.address} has imgkit {outcome}, this machine has {imgkit.__version__}"
             if isinstance(outcome, str)
             else f"{node.address}: {_last_line(outcome)}"
         )
-        logger.warning("a machine of the cluster cannot be used: %s", self._problem)
-        self._lose(station.name)
+        logger.warning("a machine of the cluster cannot be used: %s", self._last_problem)
+        self._drop_worker(worker.name)
 
-    def _answered(self, name: str, call: Call[Work], outcome: object) -> None:
-        if isinstance(outcome, WorkerFailure) and outcome.kind == "killed":
-            if self._dispatch.died_with(name, call) == "report":
-                self._settle(call, outcome)
+    def _call_finished(self, name: str, call: Call[PickledCall], outcome: object) -> None:
+        if isinstance(outcome, WorkerFailure) and outcome.kind in ("killed", "start"):
+            if self._dispatch.worker_died(name, call) == "report":
+                self._set_result(call, outcome)
         elif not isinstance(outcome, BaseException):
             self._dispatch.finished(name, call)
-            self._settle(call, outcome)
+            self._set_result(call, outcome)
         elif self._nodes.is_loss(outcome):
-            if name in self._stations:  # else it is known, by another call that was there
+            if name in self._workers:  # else it is known, by another call that was there
                 logger.warning("a machine of the cluster was lost: %s", _last_line(outcome))
-                self._lose(name)
+                self._drop_worker(name)
         else:
             self._dispatch.finished(name, call)
-            self._settle(call, WorkerFailure("error", _last_line(outcome)))
+            self._set_result(call, WorkerFailure("error", _last_line(outcome)))
 
-    def _lose(self, name: str) -> None:
-        if station := self._stations.pop(name, None):
-            self._nodes.end([station])
+    def _drop_worker(self, name: str) -> None:
+        if worker := self._workers.pop(name, None):
+            self._nodes.kill_workers([worker])
+        self._seen_at.pop(name, None)
         for call in self._dispatch.lost(name):
-            self._settle(call, WorkerFailure("killed", "the machine that worked on it was lost, three times"))
+            self._set_result(call, WorkerFailure("killed", "the machine that worked on it was lost, three times"))
 
-    def _send(self) -> None:
-        for post, call in self._dispatch.assign():
-            station, work = self._stations[post.name], call.work
+    def _send_calls(self) -> None:
+        for load, call in self._dispatch.assign():
+            worker, work = self._workers[load.name], call.work
             answer = (
-                station.visit(work.make, work.function, work.argument)
-                if work.make
-                else station.run(work.function, work.init, work.argument)
+                worker.run_with_state(work.make_state, work.function, work.argument)
+                if work.make_state
+                else worker.run(work.function, work.init, work.argument)
             )
-            self._tell(answer, lambda outcome, name=post.name, call=call: _Answer(name, call, outcome))  # type: ignore[misc]
+            self._post_when_done(answer, lambda outcome, name=load.name, call=call: _CallReply(name, call, outcome))  # type: ignore[misc]
 
-    def _settle(self, call: Call[Work], outcome: object) -> None:
+    def _set_result(self, call: Call[PickledCall], outcome: object) -> None:
         self._futures.discard(call.work.future)
         with contextlib.suppress(InvalidStateError):  # nobody waits for it any more
             call.work.future.set_result(outcome)
 
-    def _give_up(self) -> None:
-        for call in self._dispatch.withdraw():
+    def _fail_waiting(self, *, gpus: bool) -> None:
+        for call in self._dispatch.withdraw(gpus=gpus):
             self._futures.discard(call.work.future)
             with contextlib.suppress(InvalidStateError):
-                call.work.future.set_exception(self._loss())
+                call.work.future.set_exception(self._lost_error(gpus=gpus))
 
-    def _loss(self) -> ResourceError:
+    def _lost_error(self, *, gpus: bool = False) -> ResourceError:
+        what = "graphics processor" if gpus else "machine"
         return ResourceError(
-            f"no machine of the cluster has worked for {time.monotonic() - self._working_at:.0f} s"
-            f"{f' ({self._problem})' if self._problem else ''}. What was finished is saved. Look at `ray status`, then "
-            "run the same command again to go on.",
+            f"no {what} of the cluster has worked for {self._clock() - self._usable_at[gpus]:.0f} s"
+            f"{f' ({self._last_problem})' if self._last_problem else ''}. What was finished is saved. Look at `ray "
+            "status`, then run the same command again to go on.",
             code="ray.lost",
         )
 

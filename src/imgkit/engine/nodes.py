@@ -1,4 +1,4 @@
-"""The machines of a Ray cluster: which there are, and a station on each. The only place that makes Ray's calls."""
+"""The machines of a Ray cluster and a node worker (a Ray actor) on each. The only module that makes Ray's calls."""
 
 import contextlib
 import sys
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final
 
-from imgkit.engine.protocol import Limits
+from imgkit.engine.protocol import CallLimits
 
-TRIES: Final = 3
-"""Stations that are begun on one machine; when the last of them has ended, the machine is left alone."""
+MAX_STARTS: Final = 3
+"""Workers that are started on one machine; when the last of them has ended, the machine is not used any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Node:
     gpus: int = 0
 
 
-class Station:
-    """A station on a machine; every call gives a future, whose exceptions are Ray's. No two have one ``name``."""
+class NodeWorkerHandle:
+    """Handle of a worker on a machine; every call returns a future with Ray's exceptions. ``name`` is unique."""
 
     def __init__(self, name: str, node: Node, actor: Any) -> None:  # noqa: ANN401  # Ray's handles have no types
         self.name = name
@@ -42,42 +42,42 @@ class Station:
         """Run a call in a process there."""
         return _future(self.actor.run.remote(function, init, argument))
 
-    def visit(self, make: bytes, function: bytes, argument: bytes) -> "Future[Any]":
-        """Run a call in a thread there, on what is kept there."""
-        return _future(self.actor.visit.remote(make, function, argument))
+    def run_with_state(self, make_state: bytes, function: bytes, argument: bytes) -> "Future[Any]":
+        """Run a call in a thread there, on the state that ``make_state`` built there."""
+        return _future(self.actor.run_with_state.remote(make_state, function, argument))
 
 
 class Nodes:
     """The machines of the cluster that this process has joined."""
 
-    def __init__(self, ray: ModuleType, limits: Limits) -> None:
+    def __init__(self, ray: ModuleType, limits: CallLimits) -> None:
         self._ray: Any = ray
         self._limits = limits
-        self._tries: Counter[str] = Counter()
+        self._starts: Counter[str] = Counter()
 
-    def look(self) -> list[Node]:
+    def alive(self) -> list[Node]:
         """Return the machines that are alive now: each once for its CPUs and once for each of its GPUs."""
         found = []
         for one in self._ray.nodes():
             resources = one["Resources"]
             if not one["Alive"]:
                 continue
-            name, where = str(one["NodeID"]), str(one["NodeManagerAddress"])
+            name, address = str(one["NodeID"]), str(one["NodeManagerAddress"])
             if cpus := int(resources.get("CPU", 0)):
-                found.append(Node(name, name, where, cpus))
-            found += [Node(f"{name}/gpu{i}", name, where, 1, 1) for i in range(int(resources.get("GPU", 0)))]
+                found.append(Node(name, name, address, cpus))
+            found += [Node(f"{name}/gpu{i}", name, address, 1, 1) for i in range(int(resources.get("GPU", 0)))]
         return found
 
-    def begin(self, node: Node) -> Station | None:
-        """Begin a station there, unless that failed too often. It is ready when it answers."""
+    def start_worker(self, node: Node) -> NodeWorkerHandle | None:
+        """Start a worker there; None after ``MAX_STARTS`` starts. It is ready when ``version`` has returned."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        from imgkit.engine import station
+        from imgkit.engine import node_worker
 
-        if self._tries[node.name] >= TRIES:
+        if self._starts[node.name] >= MAX_STARTS:
             return None
-        self._tries[node.name] += 1
-        remote = self._ray.remote(station.Station).options(
+        self._starts[node.name] += 1
+        remote = self._ray.remote(node_worker.NodeWorker).options(
             num_cpus=0 if node.gpus else node.slots,
             num_gpus=node.gpus,
             max_concurrency=1000,
@@ -85,16 +85,16 @@ class Nodes:
             scheduling_strategy=NodeAffinitySchedulingStrategy(node.machine, soft=False),
         )
         actor = remote.remote(node.slots, self._limits, list(sys.path))
-        return Station(f"{node.name}#{self._tries[node.name]}", node, actor)
+        return NodeWorkerHandle(f"{node.name}#{self._starts[node.name]}", node, actor)
 
-    def end(self, ended: Iterable[Station]) -> None:
-        """Kill stations; the processes that they started end with them."""
-        for station in ended:
+    def kill_workers(self, workers: Iterable[NodeWorkerHandle]) -> None:
+        """Kill workers; the processes that they started end with them."""
+        for node_worker in workers:
             with contextlib.suppress(Exception):  # the machine, or all of Ray, may be gone
-                self._ray.kill(station.actor)
+                self._ray.kill(node_worker.actor)
 
     def is_loss(self, error: BaseException) -> bool:
-        """Say whether an error means that a station is gone, not that a call failed."""
+        """Say whether an error means that a worker is gone, not that a call failed."""
         kinds = self._ray.exceptions
         return isinstance(
             error,

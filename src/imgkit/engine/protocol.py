@@ -3,7 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
+
+ATTEMPTS: Final = 2
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -13,21 +15,25 @@ R = TypeVar("R")
 class WorkerFailure:
     """A chunk that gave no result.
 
-    ``timeout``: over the time limit, twice. ``killed``: its process died or ran out of memory, twice, or its machine
-    was lost, three times. ``error``: the function raised; the detail ends with the exception.
+    ``timeout``: over the time limit, at every attempt. ``killed``: its process died, ran out of memory or, where it is
+    guarded, answered with something else than bytes, at every attempt; or its machine was lost, three times.
+    ``error``: the function raised; the detail ends with the exception. ``start``: no process could be started, or none
+    could load the function and its state: no argument is to blame.
     """
 
-    kind: Literal["timeout", "killed", "error"]
+    kind: Literal["timeout", "killed", "error", "start"]
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CallLimits:
     """As for ``LocalEngine``: seconds and bytes that a call may take, calls after which a process is replaced."""
 
     timeout_s: float | None = None
     memory_bytes: int | None = None
     recycle_after: int = 1000
+    guarded: bool = False
+    attempts: int = ATTEMPTS
 
 
 class Engine(Protocol):
@@ -44,7 +50,8 @@ class Engine(Protocol):
     def submit(self, function: Callable[[C], R], argument: C) -> Future[R | WorkerFailure]:
         """Run ``function(argument)`` somewhere; failing is a result of the future, never its exception.
 
-        Only the loss of every machine is an exception, a ``ResourceError``: no argument is to blame for it.
+        Only the loss of every machine, or a system that starts no process, is an exception, a ``ResourceError``: no
+        argument is to blame for it.
         """
 
     def map(

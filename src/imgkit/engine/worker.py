@@ -1,4 +1,4 @@
-"""The child's side of the engine: answer requests on a pipe until it closes."""
+"""The worker process of the local engine: answers requests on a pipe until it closes."""
 
 import os
 import pickle
@@ -11,28 +11,33 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import BinaryIO, Final
 
 STARTED: Final = b"started"
 _HEADER: Final = struct.Struct(">Q")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One call: pickled function, builder of its state (empty for none) and argument, and the limit of memory."""
+class CallRequest:
+    """One call: pickled function, builder of its state (empty for none) and argument, and the limit of memory.
+
+    ``guarded`` takes the right to write files from the process, once its function is loaded.
+    """
 
     function: bytes
     init: bytes
     argument: bytes
     memory_bytes: int | None
+    guarded: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What became of a call: its result, or the words for an exception or for memory that ran out."""
+class ReplyKind:
+    """The first byte of a reply: a pickled result follows, a result that is bytes, or the words for a failure."""
 
-    kind: Literal["result", "error", "memory"]
-    value: object
+    PICKLE: Final = b"p"
+    BYTES: Final = b"b"
+    ERROR: Final = b"e"
+    MEMORY: Final = b"m"
 
 
 def write_frame(pipe: BinaryIO, data: bytes) -> None:
@@ -46,12 +51,17 @@ def write_frame(pipe: BinaryIO, data: bytes) -> None:
     pipe.flush()
 
 
-def read_frame(pipe: BinaryIO) -> bytes | None:
-    """Return the next frame, or None when the other side has closed or died in the middle of one."""
+def read_frame(pipe: BinaryIO, *, max_bytes: int | None = None) -> bytes | None:
+    """Return the next frame; None when the other side closed, died in the middle of one, or sends over ``max_bytes``.
+
+    A length above ``max_bytes`` bytes is not read: the sender is not trusted.
+    """
     header = pipe.read(_HEADER.size)
     if len(header) < _HEADER.size:
         return None
     (length,) = _HEADER.unpack(header)
+    if max_bytes is not None and length > max_bytes:
+        return None
     data = pipe.read(length)
     return data if len(data) == length else None
 
@@ -66,31 +76,31 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
     requests, replies = _claim_pipes()
     waiting: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, waiting), daemon=True).start()
-    desk = _Desk()
+    threading.Thread(target=_receive_requests, args=(requests, waiting), daemon=True).start()
+    runner = _CallRunner()
     while True:
-        reply = desk.answer(waiting.get(), lambda: write_frame(replies, STARTED))
+        reply = runner.reply_to(waiting.get(), lambda: write_frame(replies, STARTED))
         write_frame(replies, reply)
 
 
 def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
     """Take the pipes for ourselves, so that a stray ``print`` or a library cannot write into them."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    devnull = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1):
-        os.dup2(nowhere, descriptor)
-    os.close(nowhere)
+        os.dup2(devnull, descriptor)
+    os.close(devnull)
     return requests, replies
 
 
-def _listen(requests: BinaryIO, waiting: "queue.SimpleQueue[bytes]") -> None:
+def _receive_requests(requests: BinaryIO, waiting: "queue.SimpleQueue[bytes]") -> None:
     """Take requests in a thread of its own, so that the end of the parent is noticed while a call runs."""
     while (frame := read_frame(requests)) is not None:
         waiting.put(frame)
     os._exit(0)
 
 
-class _Desk:
+class _CallRunner:
     """Runs calls, remembering functions and what their ``init`` built."""
 
     def __init__(self) -> None:
@@ -98,27 +108,46 @@ class _Desk:
         self._states: dict[bytes, tuple[object, ...]] = {b"": ()}
         self._limited = False
 
-    def answer(self, frame: bytes, started: Callable[[], None]) -> bytes:
-        """Return the pickled reply to a request; ``started`` is called when what was not there yet is loaded."""
+    def reply_to(self, frame: bytes, started: Callable[[], None]) -> bytes:
+        """Return the reply to a request; ``started`` is called when what was not there yet is loaded."""
         try:
-            request: Request = pickle.loads(frame)
+            request: CallRequest = pickle.loads(frame)
             known = request.function in self._functions and request.init in self._states
             if request.function not in self._functions:
                 self._functions[request.function] = pickle.loads(request.function)
             if request.init not in self._states:
                 self._states[request.init] = (pickle.loads(request.init)(),)
             argument = pickle.loads(request.argument)
-            if request.memory_bytes is not None and not self._limited:
-                limit_memory(request.memory_bytes)
+            if not self._limited:
                 self._limited = True
+                _limit(request)
             if not known:
                 started()
             result = self._functions[request.function](*self._states[request.init], argument)
-            return pickle.dumps(Reply("result", result), protocol=5)
+            if isinstance(result, bytes):
+                return ReplyKind.BYTES + result
+            return ReplyKind.PICKLE + pickle.dumps(result, protocol=5)
         except MemoryError:
-            return pickle.dumps(Reply("memory", "the worker ran out of memory"))
+            return ReplyKind.MEMORY + b"the worker ran out of memory"
         except Exception as error:
-            return pickle.dumps(Reply("error", describe(error)))
+            return ReplyKind.ERROR + describe(error).encode("utf-8", "replace")
+
+
+def _limit(request: CallRequest) -> None:
+    if request.guarded:
+        forbid_files()
+    if request.memory_bytes is not None:
+        limit_memory(request.memory_bytes)
+
+
+def forbid_files() -> None:
+    """Let this process write into no file and leave no memory dump. Does nothing on Windows."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
 
 
 def limit_memory(more_bytes: int) -> None:

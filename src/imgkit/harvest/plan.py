@@ -5,10 +5,10 @@ from dataclasses import asdict, dataclass, replace
 from math import ceil
 
 from imgkit.errors import UsageError
-from imgkit.harvest import excludes
 from imgkit.harvest.config import HarvestConfig
 from imgkit.harvest.providers import PROVIDERS
 from imgkit.harvest.providers.interface import Missing, Provider, Ready, SearchQuery
+from imgkit.harvest.search import excludes
 from imgkit.manifest.nouns import Query
 
 
@@ -57,7 +57,7 @@ class ProviderTotal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class HarvestPlan:
     """What a harvest would do."""
 
     rows: tuple[PlanRow, ...]
@@ -112,7 +112,7 @@ def search_query(query: Query, config: HarvestConfig) -> SearchQuery:
     )
 
 
-def make_plan(queries: Sequence[Query], config: HarvestConfig, environ: Mapping[str, str]) -> Plan:
+def make_plan(queries: Sequence[Query], config: HarvestConfig, environ: Mapping[str, str]) -> HarvestPlan:
     """Return what a harvest of ``queries`` would do; touches no network.
 
     Raises:
@@ -120,7 +120,7 @@ def make_plan(queries: Sequence[Query], config: HarvestConfig, environ: Mapping[
     """
     planned = searches(queries, config, environ)
     rows = tuple(_row(search, config) for search in planned)
-    return Plan(rows=rows, totals=tuple(_totals(planned, rows)))
+    return HarvestPlan(rows=rows, totals=tuple(_totals(planned, rows)))
 
 
 def _chosen(query: Query, config: HarvestConfig) -> list[Provider]:

@@ -1,7 +1,7 @@
 """The data folder and its SQLite file. Nothing outside this room knows how it is stored."""
 
 from imgkit.manifest.folder import DataFolder
-from imgkit.manifest.locks import sole_owner
+from imgkit.manifest.locks import exclusive_access, sole_owner
 from imgkit.manifest.nouns import (
     Audit,
     Candidate,
@@ -14,14 +14,15 @@ from imgkit.manifest.nouns import (
     Judgement,
     Proposal,
     Query,
+    QueryRow,
     Question,
     ReviewAction,
     SearchState,
     Verdict,
 )
+from imgkit.manifest.outcomes import Outcome, PictureCounts, Standing
 from imgkit.manifest.review_log import ReviewLog
 from imgkit.manifest.store import Manifest
-from imgkit.manifest.verdicts import final_state
 
 __all__ = [
     "Audit",
@@ -35,13 +36,17 @@ __all__ = [
     "Item",
     "Judgement",
     "Manifest",
+    "Outcome",
+    "PictureCounts",
     "Proposal",
     "Query",
+    "QueryRow",
     "Question",
     "ReviewAction",
     "ReviewLog",
     "SearchState",
+    "Standing",
     "Verdict",
-    "final_state",
+    "exclusive_access",
     "sole_owner",
 ]

@@ -1,13 +1,18 @@
 """Candidates: what providers proposed, each in exactly one state with one reason."""
 
 from collections.abc import Iterable, Iterator, Sequence, Set
+from typing import Final
 
+from imgkit.files import shown
 from imgkit.manifest import rows
+from imgkit.manifest.addresses import REMOVED, address_hash, removed
+from imgkit.manifest.connection import ROWS_AT_A_TIME, OpenManifest
 from imgkit.manifest.nouns import Candidate, CandidateState, Count
-from imgkit.manifest.opened import ROWS_AT_A_TIME, Opened
+
+REMOVED_REASON: Final = "policy.removed"
 
 
-class Candidates(Opened):
+class Candidates(OpenManifest):
     """The part of a manifest that harvest's fetching reads and writes."""
 
     def candidates(self, *, label: str | None = None, states: Sequence[CandidateState] = ()) -> list[Candidate]:
@@ -53,15 +58,34 @@ class Candidates(Opened):
         return [rows.candidate_from(row) for row in found]
 
     def settle(self, outcomes: Iterable[Candidate]) -> None:
-        """Store state, reason, detail, attempts, next try and image of these candidates in one transaction."""
+        """Store state, reason, detail, attempts, next try and image of these candidates in one transaction.
+
+        Of a candidate that is ``policy.removed`` nothing but hashes stays: neither its addresses, which are known by
+        their hashes from then on, nor title, author or tags.
+        """
+        outcomes = list(outcomes)
+        gone = [one for one in outcomes if one.reason == REMOVED_REASON]
         with self._db.write() as db:
+            db.executemany(
+                "UPDATE candidate SET url=?, url_key=?, proposal='{}' WHERE id=?",
+                [(*[removed(one.proposal.url)] * 2, one.id) for one in gone],
+            )
+            db.executemany(
+                "INSERT INTO tombstone VALUES ('url',?,?,?) ON CONFLICT DO NOTHING",
+                [
+                    (address_hash(url), REMOVED_REASON, self._clock())
+                    for one in gone
+                    for url in (one.proposal.url, *one.proposal.fallbacks)
+                    if not url.startswith(REMOVED)
+                ],
+            )
             db.executemany(
                 "UPDATE candidate SET state=?, reason=?, detail=?, attempts=?, next_try_at=?, image_id=? WHERE id=?",
                 [
                     (
                         one.state,
                         one.reason,
-                        one.detail,
+                        shown(one.detail),
                         one.attempts,
                         rows.timestamp(one.next_try_at),
                         one.image_id,

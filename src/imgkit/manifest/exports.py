@@ -1,18 +1,52 @@
-"""Write the manifest out as files that other programs read: ``manifest.csv`` and ``decisions.jsonl``."""
+"""Say in one number what a manifest says, so that two data folders can be compared.
+
+Write the manifest out as files that other programs read: ``manifest.csv`` and ``decisions.jsonl``."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import datetime
+from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
-from imgkit.errors import UsageError
+from imgkit.escaping import spreadsheet_safe
 from imgkit.files import write_text
+from imgkit.manifest.connection import ROWS_AT_A_TIME
 from imgkit.manifest.nouns import Decision
 from imgkit.manifest.store import Manifest
-from imgkit.manifest.verdicts import final_state
+
+_TABLES: Final[dict[str, str]] = {
+    "candidate": "label, (SELECT text FROM query WHERE query.id = query_id), "
+    "provider, round, rank, url, state, reason, image_id",
+    "image": "id, sha256, stored_sha256, extension, bytes, width, height, frames, notes",
+    "item": "label, image_id, width, height, file_sha256",
+    "judgement": "label, image_id, verdict, reason, check_name, suggested, group_name",
+    "decision": "id, label, image_id, action, reason, to_label, actor",
+}
+"""Table to the columns that count."""
+
+
+def digest(manifest: Manifest) -> str:
+    """Return 64 hex digits that stand for every candidate, picture, verdict and decision, in whatever order they came.
+
+    The same queries, answers and decisions give the same digest, whatever the machine, the engine, the timing and the
+    number of interruptions. Left out is what may differ then: times, attempts, wordings of failures, and scores, whose
+    last digits depend on the processor. It is the sum of the rows' SHA-256, which takes no memory and no sorting.
+    """
+    total = 0
+    for table, columns in _TABLES.items():
+        last = -1
+        while rows := manifest.connection.read(
+            f"SELECT rowid, {columns} FROM {table} WHERE rowid > ? ORDER BY rowid LIMIT {ROWS_AT_A_TIME}", (last,)
+        ):
+            last = rows[-1][0]
+            for row in rows:
+                text = json.dumps([table, *tuple(row)[1:]])
+                total += int.from_bytes(hashlib.sha256(text.encode()).digest())
+    return f"{total % 2**256:064x}"
+
 
 COLUMNS = (
     "label",
@@ -52,13 +86,13 @@ def write_exports(manifest: Manifest) -> list[Path]:
 def manifest_csv(manifest: Manifest) -> str:
     """Return every candidate with its state, reason and provenance as CSV."""
     queries, images = manifest.queries(), manifest.images()
-    judged, decided = manifest.judgements(), manifest.current_decisions()
+    outcomes = manifest.outcomes()
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in manifest.candidates():
         image = images.get(one.image_id or "")
-        state, reason = final_state((one.label, one.image_id or ""), judged, decided) if image else ("", "")
+        outcome = outcomes.get((one.label, one.image_id or ""))
         found = one.proposal
         writer.writerow(
             spreadsheet_safe(
@@ -71,8 +105,8 @@ def manifest_csv(manifest: Manifest) -> str:
                     one.reason,
                     one.detail,
                     one.image_id or "",
-                    state,
-                    reason,
+                    outcome.state if outcome else "",
+                    outcome.reason if outcome else "",
                     found.url,
                     found.page_url,
                     found.title,
@@ -88,11 +122,6 @@ def manifest_csv(manifest: Manifest) -> str:
     return text.getvalue()
 
 
-def spreadsheet_safe(row: Sequence[object]) -> list[object]:
-    """Return the row with an apostrophe before any text that a spreadsheet would run as a formula."""
-    return [f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t") else cell for cell in row]
-
-
 def decisions_jsonl(log: Sequence[Decision]) -> str:
     """Return the log of decisions, a JSON object a line, in order."""
     lines = []
@@ -101,47 +130,3 @@ def decisions_jsonl(log: Sequence[Decision]) -> str:
         fields["at"] = one.at.isoformat() if one.at else ""
         lines.append(json.dumps(fields, ensure_ascii=False, sort_keys=True))
     return "".join(f"{line}\n" for line in lines)
-
-
-def read_decisions(path: Path) -> list[Decision]:
-    """Return the decisions in a file that ``decisions_jsonl`` wrote, with the ids they had there.
-
-    Raises:
-        UsageError: a line is not a decision; the sentence names file and line.
-    """
-    found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            fields = json.loads(line)
-            fields["at"] = datetime.fromisoformat(fields["at"]) if fields.get("at") else None
-            found.append(Decision(**fields))
-        except (ValueError, TypeError) as error:
-            raise UsageError(
-                f"{path}, line {number} is not a decision ({error}). Nothing was imported. "
-                "Give a decisions.jsonl as imgkit wrote it."
-            ) from error
-    return found
-
-
-def import_decisions(manifest: Manifest, decisions: Sequence[Decision]) -> int:
-    """Append decisions from another manifest; those that are in the log already are left out.
-
-    A decision is the same when time, item and action are the same, so importing a file twice adds nothing.
-
-    Returns:
-        how many were new.
-    """
-    known = {_identity(one): one.id for one in manifest.decisions()}
-    before = len(known)
-    ids_here: dict[int, int] = {}
-    with manifest.together(durable=True):
-        for one in decisions:
-            if _identity(one) not in known:
-                undoes = ids_here.get(one.undoes) if one.undoes is not None else None
-                known[_identity(one)] = manifest.decide([replace(one, undoes=undoes, key="")])[0]
-            ids_here[one.id] = known[_identity(one)]
-    return len(known) - before
-
-
-def _identity(one: Decision) -> tuple[datetime | None, str, str, str, str]:
-    return (one.at, one.label, one.image_id, one.action, one.to_label)

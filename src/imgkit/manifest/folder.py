@@ -1,7 +1,17 @@
 """Where things lie in a data folder. Nothing from the network ever reaches a path built here."""
 
+import contextlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+from imgkit.errors import IntegrityError
+
+RECORD: Final = ".view.json"  # of a curated set, written last: a folder without it is not finished, or not ours
+VERDICTS: Final = ".verdicts.json.gz"  # of a curated set: what the machine thought, for an undo
+PROBABILITIES: Final = "probabilities.csv"  # in a curated set: every picture, in the set or not, copies too
+TRASH: Final = ".curated-trash-"  # in front of a process id: a set that nothing leads back to any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +62,37 @@ class DataFolder:
 
     @property
     def review(self) -> Path:
-        """The review page's token, readable by its owner only."""
+        """The address of the running review, and the folder's name in browsers; readable by their owner only."""
         return self.root / ".review"
+
+    @property
+    def decisions_aside(self) -> Path:
+        """Imported decisions about pictures that are not here."""
+        return self.root / "decisions-aside.jsonl"
 
     @property
     def locks(self) -> Path:
         """Lock files with the owner's process id."""
         return self.root / ".locks"
+
+    def refuse_links(self) -> None:
+        """Make sure that no folder below ``originals`` and ``harvested`` is a link.
+
+        These two may be links themselves, to a larger disk; a link below them would let pictures be written to and
+        removed from a place outside.
+
+        Raises:
+            IntegrityError: one is.
+        """
+        for place in (self.originals, self.harvested):
+            with contextlib.suppress(OSError), os.scandir(place) as entries:
+                link = next((entry.path for entry in entries if entry.is_symlink() and entry.is_dir()), None)
+                if link is not None:
+                    raise IntegrityError(
+                        f"{link} is a link to a folder; imgkit writes and removes pictures there and makes plain "
+                        "folders only. Nothing was changed. Put the folder itself in its place, or remove the link.",
+                        code="folder.link",
+                    )
 
     def original(self, sha256: str, extension: str) -> Path:
         """The file of an original: ``originals/ab/<sha256>.<extension>``."""
@@ -68,6 +102,8 @@ class DataFolder:
         """The materialised picture of an item."""
         return self.root.joinpath("harvested", label, f"{image_id}.jpg")
 
-    def curated_file(self, label: str, image_id: str) -> Path:
-        """The same picture in the curated set."""
-        return self.root.joinpath("curated", label, f"{image_id}.jpg")
+
+def data_folder_of(curated: Path) -> Path | None:
+    """Return the data folder whose curated set a folder is; None where it is another kind of folder."""
+    data = curated.parent
+    return data if curated.name == DataFolder(data).curated.name and DataFolder(data).manifest.is_file() else None

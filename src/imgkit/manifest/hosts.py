@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from imgkit.manifest import rows
-from imgkit.manifest.opened import Opened
+from imgkit.manifest.connection import OpenManifest
 
 
-class Hosts(Opened):
+class HostRecords(OpenManifest):
     """The part of a manifest about hosts, and about what must not come back from any."""
 
     def defer_host(self, host: str, until: datetime | None, reason: str) -> None:
@@ -40,7 +40,7 @@ class Hosts(Opened):
         )
         return found[0]["robots"] if found else None
 
-    def bury(self, kind: str, values: Iterable[str], *, reason: str) -> None:
+    def add_tombstones(self, kind: str, values: Iterable[str], *, reason: str) -> None:
         """Keep what was removed from ever coming back. ``kind`` is url, sha256, host, author or look."""
         with self._db.write(durable=True) as db:
             db.executemany(
@@ -48,6 +48,20 @@ class Hosts(Opened):
                 [(kind, value, reason, self._clock()) for value in values],
             )
 
-    def buried(self, kind: str) -> frozenset[str]:
+    def forget_hosts(self, names: Iterable[str]) -> None:
+        """Forget what is known of hosts: their robots.txt and when they may be asked again."""
+        with self._db.write() as db:
+            db.executemany("DELETE FROM host WHERE name=?", [(name,) for name in names])
+
+    def known_hosts(self) -> list[str]:
+        """Return the hosts that something is known of, as ``host`` or ``scheme://host:port``."""
+        return [row["name"] for row in self._db.read("SELECT name FROM host ORDER BY name")]
+
+    def replace_tombstone(self, kind: str, old: str, new: str) -> None:
+        """Put another form of a value in its place under a tombstone."""
+        with self._db.write(durable=True) as db:
+            db.execute("UPDATE OR REPLACE tombstone SET value=? WHERE kind=? AND value=?", (new, kind, old))
+
+    def tombstones(self, kind: str) -> frozenset[str]:
         """Return the values under a kind of tombstone."""
         return frozenset(row["value"] for row in self._db.read("SELECT value FROM tombstone WHERE kind=?", (kind,)))

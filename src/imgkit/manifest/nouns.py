@@ -12,7 +12,9 @@ Verdict = Literal["keep", "reject", "suspect"]
 Action = Literal["keep", "reject", "relabel", "undo"]
 Actor = Literal["machine", "person"]
 ReviewKind = Literal["decide", "unsure", "answer", "undo"]
-Trial = Literal["sample", "catch"]
+AuditKind = Literal["sample", "catch"]
+
+ItemKey = tuple[str, str]  # label and id of an item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +35,22 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueryRow:
+    """A row that is in force: somebody asks for its query. ``file`` is its queries file, "" for the command line."""
+
+    file: str
+    query_id: int
+    query: Query
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A search hit, before anyone fetched it, as a provider returns it.
 
     ``rank`` counts from 1 within the query. ``license`` is what the provider says ("" when it says nothing, never a
     guess). ``group`` names pictures that belong together (one observation, one album); "" when alone. ``fallbacks``
     are further addresses of the same picture, best first; ``thumbnail`` is a small copy that the service itself keeps.
-    A local file is a ``file:`` address.
+    A file of this machine is a ``file:`` address, which only the provider ``folder`` may propose.
     """
 
     url: str
@@ -134,7 +145,13 @@ class Finding:
 class Judgement:
     """The machine's verdict on one item, rewritten by every curate; a person's decision outranks it.
 
-    ``group`` names the near-duplicate group ("" when alone); ``suggested`` is another label that fits better.
+    ``group`` names what must stay in one split, copies and pictures of one moment ("" when alone); ``suggested`` is
+    another label that fits better. ``copies`` names the group of copies ("" when alone) and ``rank`` is the place in
+    it, 0 for the best. ``included`` says whether the picture is in the set while nobody decides about it (None: not
+    said, as the verdict has it), ``placed`` under which label the set that was written holds it ("" for out).
+
+    ``probability`` is the chance that a person would throw the picture out, more than 0 and less than 1, and ``why``
+    says in words what speaks for that; 1/2 and "" where no curate that estimates it has run yet. Copies share theirs.
     """
 
     label: str
@@ -146,6 +163,12 @@ class Judgement:
     detail: str = ""
     suggested: str = ""
     group: str = ""
+    copies: str = ""
+    rank: int = 0
+    included: bool | None = None
+    placed: str = ""
+    probability: float = 0.5
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +223,7 @@ class Question:
 
     label: str
     image_id: str
-    trial: Trial
+    trial: AuditKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

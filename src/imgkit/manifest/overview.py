@@ -1,16 +1,17 @@
 """Every picture of a manifest in one line each, and all that is known about a few: what a page of pictures needs."""
 
+import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
+from urllib.parse import unquote
 
 from imgkit.manifest import rows
-from imgkit.manifest.nouns import Candidate, Finding, Image, Item, Judgement, Verdict
-from imgkit.manifest.opened import ROWS_AT_A_TIME
+from imgkit.manifest.connection import ROWS_AT_A_TIME
+from imgkit.manifest.nouns import Candidate, Finding, Image, Item, ItemKey, Judgement, Verdict
 from imgkit.manifest.store import Manifest
 
-Key = tuple[str, str]
 """Label and image id."""
 
 _EARLIEST: Final = "state<>'kept', label, round, rank, provider, id"
@@ -28,7 +29,7 @@ _PAGE: Final = f"WHERE (item.label, item.image_id) > (?, ?) ORDER BY item.label,
 _LINES: Final = f"""
 SELECT item.label, item.image_id, image.width, image.height, image.bytes, coalesce({_source("provider")}, ''),
     coalesce(verdict, ''), coalesce(judgement.reason, ''), coalesce(check_name, ''), coalesce(score, 0.0),
-    coalesce(suggested, '')
+    coalesce(suggested, ''), coalesce(copies, ''), coalesce(copy_rank, 0), coalesce(probability, 0.5)
 FROM item JOIN image ON image.id = item.image_id
     LEFT JOIN judgement ON judgement.label = item.label AND judgement.image_id = item.image_id {_PAGE}
 """
@@ -39,8 +40,12 @@ FROM item JOIN image ON image.id = item.image_id {_PAGE}
 """
 
 
-class Line(NamedTuple):  # a tuple, since there are a million of them
-    """An item: its original's size, the provider that brought it ("" unknown), the verdict ("" not judged yet)."""
+class ItemLine(NamedTuple):  # a tuple, since there are a million of them
+    """An item: its original's size, the provider that brought it ("" unknown), the verdict ("" not judged yet).
+
+    ``copies`` names its group of copies, "" for none; ``rank`` is the place in it. ``probability`` is the chance that a
+    person would throw it out, 1/2 where it is not judged yet.
+    """
 
     label: str
     image_id: str
@@ -53,6 +58,9 @@ class Line(NamedTuple):  # a tuple, since there are a million of them
     check: str
     score: float
     suggested: str
+    copies: str
+    rank: int
+    probability: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +88,10 @@ class Detail:
     source: Candidate | None
 
 
-def lines(manifest: Manifest) -> Iterator[Line]:
+def lines(manifest: Manifest) -> Iterator[ItemLine]:
     """Yield every item by (label, image id), a few thousand in memory at a time."""
     _bring_in(manifest, image="bytes", judgement="score", item="width", finding="score", candidate="attempts")
-    return map(Line._make, _by_pages(manifest, _LINES))
+    return map(ItemLine._make, _by_pages(manifest, _LINES))
 
 
 def origins(manifest: Manifest) -> Iterator[Origin]:
@@ -98,9 +106,9 @@ def origins(manifest: Manifest) -> Iterator[Origin]:
     for row in _by_pages(manifest, _ORIGINS):
         yield Origin(
             label=labels[row["label"]],
-            image_id=row["image_id"],
-            file_sha256=row["file_sha256"],
-            sha256=row["sha256"],
+            image_id=rows.checked_id(row["image_id"]),
+            file_sha256=rows.checked_hash(row["file_sha256"]),
+            sha256=rows.checked_sha256(row["sha256"]),
             width=row["width"],
             height=row["height"],
             bytes=row["bytes"],
@@ -118,13 +126,13 @@ def _bring_in(manifest: Manifest, **columns: str) -> None:
 
 
 def _by_pages(manifest: Manifest, sql: str) -> Iterator[sqlite3.Row]:
-    last: Key = ("", "")
+    last: ItemKey = ("", "")
     while found := manifest.connection.read(sql, last):
         yield from found
         last = (found[-1]["label"], found[-1]["image_id"])
 
 
-def details(manifest: Manifest, keys: Sequence[Key]) -> dict[Key, Detail]:
+def details(manifest: Manifest, keys: Sequence[ItemKey]) -> dict[ItemKey, Detail]:
     """Return what is known about some hundred items at most, in their order; those that are not there are left out."""
     if not keys:
         return {}
@@ -132,10 +140,10 @@ def details(manifest: Manifest, keys: Sequence[Key]) -> dict[Key, Detail]:
     items = {_key(row): rows.item_from(row) for row in _of_items(manifest, "item", keys)}
     images = {row["id"]: rows.image_from(row) for row in _of_images(manifest, "image WHERE id", ids)}
     judged = {_key(row): rows.judgement_from(row) for row in _of_items(manifest, "judgement", keys)}
-    findings: dict[Key, list[Finding]] = {}
+    findings: dict[ItemKey, list[Finding]] = {}
     for row in _of_items(manifest, "finding", keys, order="ORDER BY check_name, score DESC"):
         findings.setdefault(_key(row), []).append(rows.finding_from(row))
-    brought: dict[Key, sqlite3.Row] = {}  # under its own label, and under "" for all labels
+    brought: dict[ItemKey, sqlite3.Row] = {}  # under its own label, and under "" for all labels
     for row in _of_images(manifest, "candidate WHERE image_id", ids, order=f"ORDER BY {_EARLIEST}"):
         brought.setdefault(_key(row), row)
         brought.setdefault(("", row["image_id"]), row)
@@ -153,7 +161,7 @@ def details(manifest: Manifest, keys: Sequence[Key]) -> dict[Key, Detail]:
     return found
 
 
-def _of_items(manifest: Manifest, table: str, keys: Sequence[Key], *, order: str = "") -> list[sqlite3.Row]:
+def _of_items(manifest: Manifest, table: str, keys: Sequence[ItemKey], *, order: str = "") -> list[sqlite3.Row]:
     wanted = ",".join(["(?,?)"] * len(keys))
     values = tuple(part for key in keys for part in key)
     # CROSS: for each that is wanted a look into the index; SQLite on its own may read the whole table instead
@@ -166,14 +174,30 @@ def _of_images(manifest: Manifest, column: str, ids: Sequence[str], *, order: st
     return manifest.connection.read(f"SELECT * FROM {column} IN ({wanted}) {order}", tuple(ids))
 
 
-def _key(row: sqlite3.Row) -> Key:
+def _key(row: sqlite3.Row) -> ItemKey:
     return (row["label"], row["image_id"])
 
 
-def findings_about_others(manifest: Manifest) -> Iterator[Finding]:
-    """Yield the findings that name other items (copies, conflicts), in the order of their keys."""
-    for row in manifest.connection.read(
-        "SELECT * FROM finding WHERE detail LIKE '%\"copy_of\"%' OR detail LIKE '%\"others\"%' "
-        "ORDER BY label, image_id, check_name"
-    ):
-        yield rows.finding_from(row)
+_TEXTS: Final = """
+SELECT item.label, item.image_id, url, proposal FROM item JOIN candidate ON candidate.image_id = item.image_id
+"""
+
+
+def search(manifest: Manifest, words: Sequence[str], names: Mapping[str, str]) -> set[ItemKey]:
+    """Return the items of which every word is in the title, tags, page, address, file name or label, in any case.
+
+    Args:
+        manifest: the data folder.
+        words: words or parts of them; none finds nothing.
+        names: folder of each label to the name that people read.
+    """
+    wanted = [word.casefold() for word in words]
+    labelled = {slug: f"{slug} {name}".casefold() for slug, name in names.items()}
+    found: set[ItemKey] = set()
+    for row in manifest.connection.read(_TEXTS) if wanted else ():
+        told = json.loads(row["proposal"])
+        said = [str(told.get(name, "")) for name in ("title", "tags", "page_url")]
+        text = " ".join([unquote(row["url"]), *said, labelled.get(row["label"], "")]).casefold()
+        if all(word in text for word in wanted):
+            found.add(_key(row))
+    return found

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 
-from imgkit.manifest import rows
-from imgkit.manifest.nouns import Count, Image, Item
-from imgkit.manifest.opened import Opened
+from imgkit.manifest import rows, standings
+from imgkit.manifest.connection import OpenManifest
+from imgkit.manifest.nouns import Image, Item, ItemKey
+from imgkit.manifest.outcomes import Cell, Outcome, PictureCounts, count_pictures
 
 
-class Pictures(Opened):
+class Pictures(OpenManifest):
     """The part of a manifest that says which pictures there are."""
 
     def put_image(self, image: Image) -> None:
@@ -69,9 +70,19 @@ class Pictures(Opened):
             rows.item_from(row) for row in self._db.read(f"SELECT * FROM item {where} ORDER BY label, image_id", values)
         ]
 
-    def item_counts(self) -> list[Count]:
-        """Return how many items are in each final state for each reason, by label.
+    def picture_cells(self) -> list[Cell]:
+        """Return how many items share label, place in the set, state and reason."""
+        return standings.cells(self._db)
 
-        State is the person's decision where there is one, else the machine's verdict, else "harvested".
-        """
-        return self._tally("item")
+    def picture_counts(self) -> dict[str, PictureCounts]:
+        """Return where the pictures of each label are, by label."""
+        labels = [row["slug"] for row in self._db.read("SELECT slug FROM label")]
+        return count_pictures(self.picture_cells(), labels)
+
+    def outcomes(self) -> dict[ItemKey, Outcome]:
+        """Return what becomes of each item, by (label, image id)."""
+        return standings.outcomes(self._db)
+
+    def written_counts(self) -> dict[str, int]:
+        """Return how many pictures the set that the last curate wrote holds, by label."""
+        return standings.written_counts(self._db)

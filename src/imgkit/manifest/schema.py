@@ -300,7 +300,129 @@ DROP INDEX candidate_by_image;
 CREATE INDEX candidate_by_image ON candidate (image_id, label, state, round, rank, provider);
 """
 
-MIGRATIONS: Final[tuple[str, ...]] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4, _VERSION_5, _VERSION_6)
+# a query is what is asked; who asks for it, where and for how many is in the rows of queries files
+_VERSION_7: Final = """
+CREATE TABLE query_asked (
+    id INTEGER PRIMARY KEY,
+    label TEXT NOT NULL REFERENCES label(slug),
+    text TEXT NOT NULL,
+    exclude TEXT NOT NULL,          -- JSON list
+    licences TEXT NOT NULL,         -- JSON list: those of the row, else those of the command line
+    UNIQUE (label, text, exclude, licences)
+);
+CREATE TEMP TABLE survivor AS SELECT one.id AS id, min(other.id) AS kept
+    FROM query AS one JOIN query AS other USING (label, text, exclude, licences) GROUP BY one.id;
+INSERT INTO query_asked SELECT id, label, text, exclude, licences FROM query
+    WHERE id IN (SELECT kept FROM survivor);
+UPDATE candidate SET query_id = (SELECT kept FROM survivor WHERE survivor.id = candidate.query_id);
+CREATE TEMP TABLE searched AS SELECT kept AS query_id, provider, cursor, verdict, detail, max(found) AS found
+    FROM search JOIN survivor ON survivor.id = search.query_id GROUP BY kept, provider;
+DELETE FROM search;
+INSERT INTO search SELECT * FROM searched;
+DROP TABLE searched;
+DROP TABLE survivor;
+DROP TABLE query;
+ALTER TABLE query_asked RENAME TO query;
+CREATE TABLE proposed (             -- which queries proposed a candidate, and at which rank
+    candidate_id INTEGER NOT NULL REFERENCES candidate(id) ON DELETE CASCADE,
+    query_id INTEGER NOT NULL REFERENCES query(id),
+    rank INTEGER NOT NULL,
+    PRIMARY KEY (candidate_id, query_id)
+) WITHOUT ROWID;
+INSERT INTO proposed SELECT id, query_id, rank FROM candidate;
+CREATE INDEX proposed_by_query ON proposed (query_id);
+CREATE TABLE query_file (
+    id INTEGER PRIMARY KEY,
+    path TEXT NOT NULL UNIQUE,      -- absolute; "" for words on the command line
+    beside TEXT NOT NULL            -- the same seen from the data folder, for folders that moved together
+);
+CREATE TABLE query_row (
+    file_id INTEGER NOT NULL REFERENCES query_file(id),
+    position INTEGER NOT NULL,
+    query_id INTEGER NOT NULL REFERENCES query(id),
+    providers TEXT NOT NULL,        -- JSON list, empty: the defaults of the run
+    max_candidates INTEGER,
+    ran INTEGER NOT NULL,           -- the higher, the newer
+    PRIMARY KEY (file_id, position)
+);
+CREATE INDEX query_row_by_query ON query_row (query_id);
+INSERT INTO query_file VALUES (1, '', '');
+INSERT INTO query_row SELECT 1, max(id), max(id), '[]', NULL, 0 FROM query GROUP BY label, text;
+CREATE TABLE renamed_label (        -- by "labels rename": what still carries the old name is read under the new one
+    old TEXT PRIMARY KEY,
+    new TEXT NOT NULL
+);
+"""
+
+
+def _placed_by(by: int, row: str) -> str:
+    """Return the statement that counts the item of a row where it is now (1), or no longer there (-1)."""
+    return (
+        f"INSERT INTO tally SELECT 'item', label, placed, state, reason, {by} FROM standing "
+        f"WHERE label = {row}.label AND image_id = {row}.image_id ON CONFLICT DO UPDATE SET count = count + {by};"
+    )
+
+
+def _placed_again(table: str) -> str:
+    """Return the triggers for a table on which it depends where an item is, in place of those of version 5."""
+    return "".join(
+        f"DROP TRIGGER {table}_{after}; DROP TRIGGER {table}_{before};"
+        f"CREATE TRIGGER {table}_{after} AFTER {event} ON {table} BEGIN {_placed_by(1, row)} END;"
+        f"CREATE TRIGGER {table}_{before} BEFORE {event} ON {table} BEGIN {_placed_by(-1, row)} END;"
+        for event, row, before, after in (
+            ("INSERT", "new", "will_come", "comes"),
+            ("DELETE", "old", "will_go", "goes"),
+        )
+    )
+
+
+# groups of copies, the set by the machine alone, and the set as it was written. The tally of items holds in its column
+# provider the label under which an item is in the set by its own decision or verdict; groups of copies are counted anew
+_VERSION_8: Final = f"""
+ALTER TABLE judgement ADD COLUMN copies TEXT NOT NULL DEFAULT '';      -- name of the group of copies
+ALTER TABLE judgement ADD COLUMN copy_rank INTEGER NOT NULL DEFAULT 0; -- place in it, 0 for the best
+ALTER TABLE judgement ADD COLUMN included INTEGER;                     -- in the set if nobody decides; NULL: not said
+ALTER TABLE judgement ADD COLUMN placed TEXT NOT NULL DEFAULT '';      -- label under which the set as written holds it
+CREATE INDEX judgement_by_copies ON judgement (copies) WHERE copies <> '';
+CREATE INDEX judgement_by_place ON judgement (placed) WHERE placed <> '';
+DROP VIEW standing;
+CREATE VIEW standing AS             -- where each item is by its own decision, else by the machine's verdict
+    SELECT item.label, item.image_id, coalesce(in_force.state, judgement.verdict, 'harvested') AS state,
+        coalesce(in_force.reason, judgement.reason, '') AS reason,
+        CASE WHEN judgement.verdict = 'reject' AND judgement.check_name = 'readable' THEN ''
+            WHEN in_force.state = 'reject' THEN '' WHEN in_force.state = 'keep' THEN item.label
+            WHEN in_force.state = 'relabel' THEN decision.to_label
+            WHEN coalesce(judgement.included, judgement.verdict = 'keep') THEN item.label ELSE '' END AS placed
+    FROM item LEFT JOIN in_force ON in_force.label = item.label AND in_force.image_id = item.image_id
+        LEFT JOIN decision ON decision.id = in_force.decision
+        LEFT JOIN judgement ON judgement.label = item.label AND judgement.image_id = item.image_id;
+DELETE FROM tally WHERE of = 'item';
+INSERT INTO tally SELECT 'item', label, placed, state, reason, count(*) FROM standing
+    GROUP BY label, placed, state, reason;
+DROP TRIGGER item_comes;
+DROP TRIGGER item_goes;
+CREATE TRIGGER item_comes AFTER INSERT ON item BEGIN {_placed_by(1, "new")} END;
+CREATE TRIGGER item_goes BEFORE DELETE ON item BEGIN {_placed_by(-1, "old")} END;
+{_placed_again("judgement")}
+{_placed_again("in_force")}
+"""
+
+_VERSION_9: Final = """
+ALTER TABLE judgement ADD COLUMN probability REAL NOT NULL DEFAULT 0.5; -- that a person would throw the picture out
+ALTER TABLE judgement ADD COLUMN why TEXT NOT NULL DEFAULT '';          -- what speaks for that; '': never estimated
+"""
+
+MIGRATIONS: Final[tuple[str, ...]] = (
+    _VERSION_1,
+    _VERSION_2,
+    _VERSION_3,
+    _VERSION_4,
+    _VERSION_5,
+    _VERSION_6,
+    _VERSION_7,
+    _VERSION_8,
+    _VERSION_9,
+)
 """``MIGRATIONS[n]`` leads from schema version n to n + 1; a released one is never edited, only followed."""
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)

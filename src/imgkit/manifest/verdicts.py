@@ -1,13 +1,14 @@
 """Findings, judgements and decisions: what checks, the machine and people say about items."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
+from imgkit.files import shown
 from imgkit.manifest import rows
+from imgkit.manifest.connection import OpenManifest
 from imgkit.manifest.nouns import Decision, Finding, Judgement
-from imgkit.manifest.opened import Opened
 
 
-class Verdicts(Opened):
+class Verdicts(OpenManifest):
     """The part of a manifest that curate and review read and write. The log of decisions only grows."""
 
     def replace_findings(self, checks: Sequence[str], findings: Iterable[Finding]) -> None:
@@ -45,7 +46,7 @@ class Verdicts(Opened):
         with self._db.write(durable=True) as db:
             db.execute("DELETE FROM judgement")
             db.executemany(
-                "INSERT INTO judgement VALUES (?,?,?,?,?,?,?,?,?)",
+                "INSERT INTO judgement VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 [
                     (
                         one.label,
@@ -57,6 +58,12 @@ class Verdicts(Opened):
                         one.detail,
                         one.suggested,
                         one.group,
+                        one.copies,
+                        one.rank,
+                        one.included,
+                        one.placed,
+                        one.probability,
+                        one.why,
                     )
                     for one in judgements
                 ],
@@ -81,22 +88,52 @@ class Verdicts(Opened):
                     (
                         rows.timestamp(one.at) or self._clock(),
                         one.actor,
-                        one.command,
+                        shown(one.command),
                         one.image_id,
                         one.label,
                         one.action,
                         one.reason,
                         one.to_label,
                         one.undoes,
-                        one.key or None,
+                        shown(one.key) or None,
                     ),
                 )
                 last = db.execute(
                     "SELECT id FROM decision WHERE key=?" if one.key else "SELECT last_insert_rowid() AS id",
-                    (one.key,) if one.key else (),
+                    (shown(one.key),) if one.key else (),
                 ).fetchone()
                 ids.append(int(last["id"]))
         return ids
+
+    def withdrawn(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the keys whose decision is in the log and was taken back."""
+        return {key for key in keys if self._undone(key)}
+
+    def take_back(self, keys: Iterable[str], *, command: str) -> int:
+        """Undo the decisions with these keys that are in force or were replaced since; return how many were undone."""
+        found = {one.key: one for one in self.decisions() if one.key}
+        wanted = [found[key] for key in keys if key in found and self._undone(key) is False]
+        self.decide([self._undo_of(one, command) for one in wanted])
+        return len(wanted)
+
+    def bring_back(self, keys: Iterable[str], *, command: str) -> int:
+        """Undo the undoing of the decisions with these keys; return how many of them were brought back."""
+        found = {one.key: one for one in self.decisions() if one.key}
+        wanted = [found[key] for key in keys if key in found and self._undone(key)]
+        for one in wanted:
+            holders = self._db.read(
+                "SELECT * FROM decision WHERE undoes=? AND action='undo' AND NOT undone ORDER BY id", (one.id,)
+            )
+            self.decide([self._undo_of(rows.decision_from(each), command) for each in holders])
+        return len(wanted)
+
+    def _undone(self, key: str) -> bool | None:
+        """Whether the decision with a key was taken back, None where there is none."""
+        found = self._db.read("SELECT undone FROM decision WHERE key=?", (key,))
+        return bool(found[0]["undone"]) if found else None
+
+    def _undo_of(self, one: Decision, command: str) -> Decision:
+        return Decision(image_id=one.image_id, label=one.label, action="undo", undoes=one.id, command=command)
 
     def decisions(self, *, after: int = 0) -> list[Decision]:
         """Return the log of decisions in order, optionally only those with an id above ``after``."""
@@ -111,20 +148,7 @@ class Verdicts(Opened):
         found = self._db.read("SELECT decision.* FROM in_force JOIN decision ON id = in_force.decision ORDER BY id")
         return {(row["label"], row["image_id"]): rows.decision_from(row) for row in found}
 
-    def count_decided(self) -> int:
-        """Return how many items a decision is in force for."""
-        return int(self._db.read("SELECT count(*) AS count FROM in_force")[0]["count"])
-
-
-def final_state(
-    key: tuple[str, str],
-    judged: dict[tuple[str, str], Judgement],
-    decided: Mapping[tuple[str, str], Decision],
-) -> tuple[str, str]:
-    """Return (state, reason) of an item: keep, reject, relabel, suspect or harvested; a person outranks the machine."""
-    if decision := decided.get(key):
-        reasons = {"keep": "", "reject": decision.reason or "user.rejected", "relabel": "user.moved"}
-        return decision.action, reasons[decision.action]
-    if judgement := judged.get(key):
-        return judgement.verdict, judgement.reason
-    return "harvested", ""
+    def count_decided_items(self) -> int:
+        """Return how many items that are there a decision is in force for."""
+        found = self._db.read("SELECT count(*) AS count FROM in_force JOIN item USING (label, image_id)")
+        return int(found[0]["count"])

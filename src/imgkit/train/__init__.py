@@ -1,1 +1,1 @@
-"""From a folder of labelled pictures to a model folder, honest numbers and a report."""
+"""From a folder of labelled pictures to a model folder, test scores and a report."""

@@ -1,15 +1,17 @@
-"""What a run is going to do, worked out and told before it does it."""
+"""The plan of a training run: data, split, machine, recipe and estimated time, printed before the run starts."""
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from imgkit.dataset.folder import Scan, reading_notes
+from imgkit.dataset.picture import SPLITS, GivenSplit
+from imgkit.models.intervals import wilson
 from imgkit.train.config import SMALLEST_VALIDATION_PER_LABEL
-from imgkit.train.folder import Scan
-from imgkit.train.intervals import wilson
-from imgkit.train.picture import SPLITS, Split
-from imgkit.train.recipe import Recipe
-from imgkit.train.split import SplitSet
+from imgkit.train.data.split import SplitSet
+from imgkit.train.finetune.recipe import Recipe
+from imgkit.vision.imagefolder import Accounts
 
 ASSUMED_ACCURACY = 0.9  # for the width that the test interval will have
 
@@ -32,7 +34,7 @@ class LabelCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """Where the work is done, with which backbone, and in words how much of it learns."""
+    """Device, number format and backbone of a run; ``learns`` says in words how many parameters are trainable."""
 
     device: str
     precision: str
@@ -43,12 +45,12 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrainPlan:
     """The data, the machine and the work of one run.
 
-    ``chance_loss`` is the loss (nats) of knowing nothing, ``majority`` the test accuracy of always saying the largest
-    training label, ``expected_half_width`` half the 95 % interval that the test accuracy will have if it is 0.9.
-    ``recipe`` is None when the probe is all there is to do.
+    ``chance_loss`` is the loss (nats) of uniform predictions, ``majority`` the test accuracy of always predicting
+    the largest training label, ``expected_half_width`` half the 95 % interval that the test accuracy will have if it
+    is 0.9. ``files`` says where every file of the folder is. ``recipe`` is None where only the linear probe is fitted.
     """
 
     labels: tuple[LabelCounts, ...]
@@ -58,6 +60,7 @@ class Plan:
     layout: str
     crossing: int
     notes: tuple[str, ...]
+    files: Accounts
     machine: Machine
     chance_loss: float
     majority: float
@@ -67,7 +70,7 @@ class Plan:
     seconds_to_embed: float
     seconds_to_fit: float
 
-    def count(self, split: Split) -> int:
+    def count(self, split: GivenSplit) -> int:
         """Return how many pictures a split has."""
         return sum(int(getattr(label, split)) for label in self.labels)
 
@@ -115,7 +118,7 @@ def make_plan(
     recipe: Recipe | None,
     seconds_to_embed: float,
     seconds_to_fit: float,
-) -> Plan:
+) -> TrainPlan:
     """Return the plan of a run."""
     labels = _counts(scan, splits)
     train = Counter(picture.label for picture in splits.of("train"))
@@ -124,10 +127,11 @@ def make_plan(
     groups = Counter(picture.group for picture in splits.pictures)
     smallest_val = min(label.val for label in labels)
     small = smallest_val < SMALLEST_VALIDATION_PER_LABEL
-    return Plan(
+    return TrainPlan(
         labels=labels,
         pictures=len(splits.pictures),
         left_out=len(scan.quarantine),
+        files=scan.accounts(),
         copies=sum(count > 1 for count in groups.values()),
         layout=scan.layout,
         crossing=len(splits.crossing),
@@ -144,7 +148,7 @@ def make_plan(
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as a person would say it."""
+    """Return a duration as text: "12 s", "5 min", "1.5 h"."""
     if seconds < 100:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:
@@ -153,7 +157,7 @@ def duration(seconds: float) -> str:
 
 
 def extras(recipe: Recipe) -> str:
-    """Return what a recipe does beyond the usual."""
+    """Return the settings of a recipe that differ from the defaults, as text that starts with " · "; "" for none."""
     extras = []
     if recipe.sizes:
         extras.append(f"pictures of {', '.join(map(str, recipe.sizes))} px")
@@ -175,23 +179,34 @@ def _counts(scan: Scan, splits: SplitSet) -> tuple[LabelCounts, ...]:
     )
 
 
+def _named(labels: Sequence[str]) -> str:
+    """Return five labels at most, and how many others there are."""
+    return ", ".join(labels[:5]) + (f" and {len(labels) - 5} others" if len(labels) > 5 else "")
+
+
 def _notes(scan: Scan, splits: SplitSet, labels: tuple[LabelCounts, ...], smallest_val: int) -> list[str]:
-    notes = list(splits.notes)
+    left_out = scan.accounts().line()
+    notes = [*([f"left out: {left_out}"] if left_out else []), *reading_notes(scan), *splits.notes]
     if splits.crossing:
         notes.append(
             f"{len(splits.crossing)} near-duplicate groups cross the given split: test scores without them are "
             "reported too"
         )
-    if scan.missing:
-        notes.append(f"{len(scan.missing)} rows of the table have no file, the first is {scan.missing[0]}")
     if smallest_val < SMALLEST_VALIDATION_PER_LABEL:
         notes.append(
             f"the smallest label has {smallest_val} validation pictures (fewer than {SMALLEST_VALIDATION_PER_LABEL}): "
             "the probe is judged out-of-fold on train and val together"
         )
-    without = [label.label for label in labels if not label.test]
+    groups = Counter(label for label, _ in {(each.label, each.group) for each in splits.pictures})
+    single = [label.label for label in labels if groups[label.label] == 1]
+    if single:
+        notes.append(
+            f"{_named(single)}: one picture, copies left aside; it is learned from, and how well the label is named "
+            "cannot be measured"
+        )
+    without = [label.label for label in labels if not label.test and label.label not in single]
     if without:
-        notes.append(f"no test picture for {', '.join(without[:5])}: nothing can be said about it")
+        notes.append(f"no test picture for {_named(without)}: nothing can be said about it")
     counts = [label.train for label in labels]
     if max(counts) > 10 * min(counts):
         notes.append(f"the largest label has {max(counts)} training pictures, the smallest {min(counts)}")

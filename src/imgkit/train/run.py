@@ -1,44 +1,51 @@
-"""One training run, from a folder of pictures to a model, honest numbers and a report."""
+"""One training run: scan, split, linear probe, fine-tuning, calibration, test, report."""
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 
+from imgkit.dataset.folder import Scan, scan
+from imgkit.dataset.groups import group_numbers, numbers_of
+from imgkit.dataset.picture import LabelledPicture
 from imgkit.errors import UsageError
+from imgkit.models.classifier import load_classifier
+from imgkit.models.evaluate import Evaluated, evaluate
+from imgkit.models.metrics import LabelledPredictions, Scores, score
+from imgkit.models.model_folder import ModelMetadata, write_model
+from imgkit.models.network import parameter_counts
+from imgkit.models.report.error_analysis import galleries
+from imgkit.models.report.explorer import References
+from imgkit.models.report.tables import write_predictions, write_scores
 from imgkit.progress import Progress, Silent
-from imgkit.train import checkpoint, runfolder
-from imgkit.train.calibrate import softmax
-from imgkit.train.checked import checked, idle
-from imgkit.train.choose import fine_tune, probe, probe_alone
-from imgkit.train.classifier import load_classifier
+from imgkit.train import run_folder
+from imgkit.train.ancestor import Ancestor, ancestor_of
 from imgkit.train.config import TrainConfig
-from imgkit.train.evaluate import Evaluated, evaluate
-from imgkit.train.folder import Scan, scan
-from imgkit.train.metrics import Answers, Scores, score
-from imgkit.train.mistakes import galleries
-from imgkit.train.model import learning_share
-from imgkit.train.modelfolder import About, write_model
-from imgkit.train.picture import Picture
-from imgkit.train.plan import Machine, Plan, duration, make_plan
-from imgkit.train.probe_memory import remembered
-from imgkit.train.probing import group_numbers, label_issues, logits, numbers_of
-from imgkit.train.recipe import Recipe, recipe
-from imgkit.train.records import write_label_issues, write_predictions, write_scores, write_start
-from imgkit.train.report import Page, write_report
+from imgkit.train.data.split import SplitSet, apply_split_file, data_digest, divide, read_split_file
+from imgkit.train.final_fit import fit_final
+from imgkit.train.finetune import checkpoint
+from imgkit.train.finetune.distributed import ProcessGroup, process_group
+from imgkit.train.finetune.recipe import Recipe, recipe
+from imgkit.train.finetune.setup import backbone_of, network, seconds_per_step
+from imgkit.train.model_candidates import fine_tune, probe, probe_candidate
+from imgkit.train.plan import Machine, TrainPlan, duration, make_plan
+from imgkit.train.probe.linear_probe import LabelReview, logits, review_labels
+from imgkit.train.probe.probe_cache import cached_probe
+from imgkit.train.records import write_label_issues, write_start
+from imgkit.train.report.page import ReportPage, write_report
 from imgkit.train.results import TrainReport
-from imgkit.train.runfolder import RunFolder
-from imgkit.train.split import SplitSet, apply_split_file, data_digest, divide, read_split_file
-from imgkit.train.team import Team, joined
+from imgkit.train.run_folder import RunFolder
+from imgkit.train.sanity_checks import checked, ignored_settings
+from imgkit.train.state import ProbeResult, SelectedModel, TrainingState
 from imgkit.train.tracking import score_figures, start_tracking
-from imgkit.train.tuning import backbone_of, network, seconds_per_step
-from imgkit.train.work import Chosen, Probed, Work
-from imgkit.vision.backbone import Backbone
-from imgkit.vision.embeddings import count_missing, embed
-from imgkit.vision.weights import LoadedModel
+from imgkit.vision.features.backbone import Backbone
+from imgkit.vision.features.embeddings import count_missing, embed
+from imgkit.vision.features.probe import softmax
+from imgkit.vision.features.weights import LoadedModel
 
 Clock = Callable[[], datetime]
 
@@ -47,7 +54,7 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
     """Train a classifier: plan, linear probe, fine-tuning if asked for, calibration, test, report.
 
     Everything is written to ``<runs>/<name>/``. Ctrl-C and SIGTERM save the state before they stop; the same with
-    ``resume`` goes on from there. Under ``torchrun`` the first process calls this, the others ``helping.help_train``.
+    ``resume`` goes on from there. Under ``torchrun`` rank 0 calls this, the workers ``distributed_worker.run_worker``.
 
     Args:
         config: what to train on, and how.
@@ -58,58 +65,110 @@ def train(config: TrainConfig, *, progress: Progress | None = None, now: Clock |
         UsageError: the data, the backbone or an option cannot be used.
         ResourceError: the disk is full or not writable, or another process of the training has ended.
     """
-    with joined() as team:
-        return _train(config, team, progress=progress, now=now)
+    with process_group() as processes:
+        return _train(config, processes, progress=progress, now=now)
 
 
-def _train(config: TrainConfig, team: Team, *, progress: Progress | None, now: Clock | None) -> TrainReport:
+def _train(
+    config: TrainConfig, processes: ProcessGroup, *, progress: Progress | None, now: Clock | None
+) -> TrainReport:
     progress, now = progress or Silent(), now or (lambda: datetime.now(UTC))
     config = checked(config)
     folder = None
     if config.resume:
-        folder, config = runfolder.reopen(config)
-    clock = _Laps()
-    found = scan(config.data, cache=runfolder.cache_folder(config), progress=progress)
-    splits = _split(found, config, folder)
+        folder, config = run_folder.reopen(config)
+    timer = _StageTimer()
+    found = scan(
+        config.data,
+        cache=run_folder.cache_folder(config),
+        progress=progress,
+        layout=config.layout,
+        wanted=config.selection(),
+    )
+    ancestor = ancestor_of(config)
+    splits = _split(found, config, folder, ancestor)
+    _refuse_unjudgeable(splits, finetune=bool(config.finetune))
     backbone = backbone_of(config, progress)
-    wanted = config.finetune if config.finetune is not None else backbone.device.type != "cpu"
+    wanted = (
+        config.finetune if config.finetune is not None else backbone.device.type != "cpu" and bool(splits.of("val"))
+    )
     net = network(config, backbone, len(found.labels)) if wanted else None
-    plan = _plan(config, found, splits, backbone, net, stored=folder.recipe() if folder else None, team=team)
+    if net is not None and config.final and processes.size > 1:
+        raise UsageError(
+            "--final fine-tunes in one process only. Nothing was changed. Leave it out, or start one process."
+        )
+    plan = _plan(config, found, splits, backbone, net, stored=folder.recipe() if folder else None, processes=processes)
     for line in plan.lines():
         progress.say(line)
-    if net is None and (named := idle(config)):
+    if net is None and (named := ignored_settings(config)):
         progress.say(f"note    only fine-tuning looks at {', '.join(named)}, and it was not asked for (--finetune)")
     if folder is None:
-        folder = runfolder.create(config, now=now().astimezone())
+        folder = run_folder.create(config, now=now().astimezone())
         write_start(folder, config, found, splits, plan.recipe)
-    clock.lap("scan")
+    timer.finish("scan")
 
-    work = _work(config, found, splits, backbone, folder, progress, team)
-    clock.lap("embed")
-    probed = remembered(work, probe)
-    progress.say(f"probe   {summary(probed.scores)} · out-of-fold on train and val · {clock.lap('probe')}")
-    chosen = fine_tune(work, probed, net, plan.recipe) if net and plan.recipe else probe_alone(work, probed)
+    work = _work(config, found, splits, backbone, folder, progress, processes, learned=_learned(ancestor))
+    timer.finish("embed")
+    probed = cached_probe(work, probe)
+    told = f"{summary(probed.scores)} · out-of-fold on train and val" if probed.scores else "no label has two groups"
+    progress.say(f"probe   {told} · {timer.finish('probe')}")
+    chosen = fine_tune(work, probed, net, plan.recipe) if net and plan.recipe else probe_candidate(work, probed)
     if net:
-        progress.say(f"tuned   best is {chosen.name} · {summary(chosen.validation)} on val · {clock.lap('fine-tune')}")
+        told = f" · {summary(chosen.validation)} on val" if chosen.validation else ""
+        progress.say(f"tuned   best is {chosen.name}{told} · {timer.finish('fine-tune')}")
 
-    about = About(
+    metadata = ModelMetadata(
         labels=work.labels,
-        familiar=chosen.familiar,
-        trained={"run": folder.path.name, "picked": chosen.name, "pictures": len(splits.of("train", "val"))},
-        trained_on=frozenset(picture.sha256 for picture in splits.of("train", "val")),
+        detector=chosen.detector,
+        trained={
+            "run": folder.path.name,
+            "picked": chosen.name,
+            "pictures": len(splits.of("train", "val")),
+            "network_learned": bool(work.learned),
+        },
+        trained_on=work.learned.union(picture.sha256 for picture in splits.of("train", "val")),
+        sets=chosen.sets,
     )
-    write_model(folder.model, chosen.loaded.model, chosen.loaded.name, about)
+    write_model(folder.model, chosen.loaded.model, chosen.loaded.name, metadata)
     classifier = load_classifier(folder.model, device=config.device)
     tested = evaluate(classifier, splits.of("test"), cache=work.cache, progress=progress, title="testing")
-    progress.say(f"test    {summary(tested.scores)} · {clock.lap('test')}")
+    progress.say(f"test    {summary(tested.scores)} · {timer.finish('test')}")
     plan = replace(plan, recipe=folder.recipe())  # with the rate that was found
-    report = _report(work, plan, probed, chosen, tested, seconds=clock.seconds, finished=now())
-    _write_end(work, report, probed, tested)
+    if config.final:
+        told = fit_final(work, probed, chosen, plan.recipe, metadata)
+        chosen = replace(chosen, notes=(*chosen.notes, told))
+        progress.say(f"final   {told} · {timer.finish('final')}")
+    review = review_labels(probed.judged, splits.of("train", "val"), work.labels)
+    report = _report(work, plan, probed, chosen, tested, review, seconds=timer.seconds, finished=now())
+    _write_end(work, report, probed, tested, review)
     steps = chosen.tuning.rows[-1].step if chosen.tuning and chosen.tuning.rows else 0
-    work.tracking.log(steps, score_figures(report.probe, "probe") | score_figures(report.test, "test"))
+    work.tracking.log(
+        steps, (score_figures(report.probe, "probe") if report.probe else {}) | score_figures(report.test, "test")
+    )
     work.tracking.finish()
     checkpoint.clear(folder.checkpoints)
     return report
+
+
+def _refuse_unjudgeable(splits: SplitSet, *, finetune: bool) -> None:
+    groups = Counter(label for label, _ in {(each.label, each.group) for each in splits.pictures})
+    most = max(groups.values())
+    unspared = (
+        "copies of one another and of test pictures left aside, each picture left for training is the only one of some "
+        "label"
+    )
+    if not splits.of("test"):
+        why = "each label has one picture only, copies left aside" if most == 1 else unspared
+        raise UsageError(
+            f"no picture can be held back for the test: {why}. Nothing was changed. Add pictures: a label of two is "
+            "learned from one and tested on the other."
+        )
+    if finetune and not splits.of("val"):
+        why = "each label has two pictures at most, copies left aside" if most <= 2 else unspared
+        raise UsageError(
+            f"--finetune chooses its weights on validation pictures, and none can be held back: {why}. Nothing was "
+            "changed. Add pictures, or leave --finetune out."
+        )
 
 
 def summary(scores: Scores) -> str:
@@ -122,12 +181,30 @@ def summary(scores: Scores) -> str:
     return line if scores.top_k is None else f"{line} · top-{scores.k} {100 * scores.top_k.value:.1f}"
 
 
-def _split(found: Scan, config: TrainConfig, resumed: RunFolder | None) -> SplitSet:
-    pictures: Sequence[Picture] = found.pictures
+def _learned(ancestor: Ancestor | None) -> frozenset[str]:
+    return ancestor.learned if ancestor else frozenset()
+
+
+def _split(found: Scan, config: TrainConfig, resumed: RunFolder | None, ancestor: Ancestor | None) -> SplitSet:
+    pictures: Sequence[LabelledPicture] = found.pictures
     file = resumed.split if resumed else config.split_file
     if file is not None:
         pictures = apply_split_file(pictures, read_split_file(file), found.root)
-    splits = divide(pictures, validation_share=config.validation_share, test_share=config.test_share, seed=config.seed)
+    learned = _learned(ancestor)
+    if learned and all(picture.sha256 in learned for picture in pictures):
+        raise UsageError(
+            f"the network of {config.weights} has learned from all {len(pictures)} pictures, so none can judge it. "
+            "Nothing was changed. Add new pictures, or start from a pretrained network."
+        )
+    splits = divide(
+        pictures,
+        validation_share=config.validation_share,
+        test_share=config.test_share,
+        seed=config.seed,
+        learned=learned,
+    )
+    if ancestor is not None:
+        splits = replace(splits, notes=(ancestor.sentence(found.labels), *splits.notes))
     if resumed is None:
         return splits
     if found.labels != resumed.labels():
@@ -147,10 +224,10 @@ def _plan(
     net: LoadedModel | None,
     *,
     stored: Recipe | None,
-    team: Team,
-) -> Plan:
+    processes: ProcessGroup,
+) -> TrainPlan:
     keys = [picture.sha256 for picture in splits.pictures]
-    missing = count_missing(keys, backbone, cache=runfolder.cache_folder(config))
+    missing = count_missing(keys, backbone, cache=run_folder.cache_folder(config))
     each = _seconds_per_picture(backbone) if missing or net is not None else 0.0
     embedding = each * missing
     wanted, fitting, learns = None, 0.0, f"frozen, its head of {len(found.labels)} × {backbone.dimension} learns"
@@ -158,18 +235,18 @@ def _plan(
         targets = numbers_of(splits.of("train"), found.labels).tolist()
         on_gpu = backbone.device.type != "cpu"
         batch = recipe(config, targets, on_gpu=on_gpu).batch
-        if batch < team.size:
+        if batch < processes.size:
             raise UsageError(
-                f"{team.size} processes cannot share batches of {batch} pictures. Nothing was changed. Start fewer of "
-                "them, or give a larger --batch."
+                f"{processes.size} processes cannot share batches of {batch} pictures. Nothing was changed. Start "
+                "fewer of them, or give a larger --batch-size."
             )
-        step = seconds_per_step(net, backbone, batch=math.ceil(batch / team.size), asked=config.precision)
+        step = seconds_per_step(net, backbone, batch=math.ceil(batch / processes.size), asked=config.precision)
         step *= recipe(config, targets, on_gpu=on_gpu).work
         wanted = stored or recipe(config, targets, on_gpu=on_gpu, seconds_per_step=step)
         validating = 2 * wanted.epochs * len(splits.of("val")) * each
-        fitting, learns = wanted.steps * step + validating, str(learning_share(net.model))
+        fitting, learns = wanted.steps * step + validating, str(parameter_counts(net.model))
     machine = Machine(
-        device=f"{backbone.device} in {team.size} processes" if team.size > 1 else str(backbone.device),
+        device=f"{backbone.device} in {processes.size} processes" if processes.size > 1 else str(backbone.device),
         precision=backbone.precision,
         backbone=backbone.name,
         weights=backbone.source,
@@ -194,9 +271,11 @@ def _work(
     backbone: Backbone,
     folder: RunFolder,
     progress: Progress,
-    team: Team,
-) -> Work:
-    cache = runfolder.cache_folder(config)
+    processes: ProcessGroup,
+    *,
+    learned: frozenset[str],
+) -> TrainingState:
+    cache = run_folder.cache_folder(config)
     features = embed(
         [picture.path for picture in splits.pictures],
         backbone,
@@ -204,7 +283,7 @@ def _work(
         keys=[picture.sha256 for picture in splits.pictures],
         progress=progress,
     )
-    return Work(
+    return TrainingState(
         config=config,
         found=found,
         splits=splits,
@@ -213,25 +292,28 @@ def _work(
         folder=folder,
         cache=cache,
         progress=progress,
-        team=team,
+        processes=processes,
         tracking=start_tracking(config.track, folder.path, config.as_json(), say=progress.say),
+        learned=learned,
     )
 
 
 def _report(
-    work: Work,
-    plan: Plan,
-    probed: Probed,
-    chosen: Chosen,
+    work: TrainingState,
+    plan: TrainPlan,
+    probed: ProbeResult,
+    chosen: SelectedModel,
     tested: Evaluated,
+    review: LabelReview,
     *,
     seconds: dict[str, float],
     finished: datetime,
 ) -> TrainReport:
     pictures, features = work.part("test")
-    frozen = logits(probed.head, features) / probed.judged.calibration.temperature
-    answers = Answers(
-        probabilities=softmax(frozen), targets=numbers_of(pictures, work.labels), groups=group_numbers(pictures)
+    predictions = LabelledPredictions(
+        probabilities=softmax(logits(probed.calibrated, features)),
+        targets=numbers_of(pictures, work.labels),
+        groups=group_numbers(pictures),
     )
     crossing = set(work.splits.crossing)
     return TrainReport(
@@ -244,46 +326,57 @@ def _report(
         validated_on=chosen.validated_on,
         test=tested.scores,
         test_unknown=tested.unknown,
+        test_sets=tested.set_scores(chosen.sets),
         test_without_crossing=tested.without(crossing, work.labels) if crossing else None,
         probe=probed.scores,
-        probe_test=score(answers, work.labels),
+        probe_test=score(predictions, work.labels),
         tuning=chosen.tuning,
         calibration=chosen.calibration,
         learning=probed.learning,
-        label_issues=int((~probed.judged.answers.right).sum()),
+        label_issues=review.count("doubted"),
+        wrong_labels=review.estimate(),
         data_digest=data_digest(work.splits.pictures, work.found.root),
         seconds=dict(seconds),
         notes=chosen.notes,
     )
 
 
-def _write_end(work: Work, report: TrainReport, probed: Probed, tested: Evaluated) -> None:
+def _write_end(
+    work: TrainingState, report: TrainReport, probed: ProbeResult, tested: Evaluated, review: LabelReview
+) -> None:
     pictures, _ = work.part("train", "val")
-    issues = label_issues(probed.judged.answers, pictures, work.labels)
     root, folder = work.found.root, work.folder
-    write_label_issues(folder, root, issues)
-    write_scores(folder, report.test)
-    judged = [("test", tested.pictures, tested.answers), ("out-of-fold probe", pictures, probed.judged.answers)]
-    write_predictions(folder, root, work.labels, judged)
+    write_label_issues(folder, root, review.issues)
+    write_scores(folder.path, report.test)
+    judged = [("test", tested.pictures, tested.predictions), ("out-of-fold probe", pictures, probed.judged.predictions)]
+    write_predictions(folder.path, root, work.labels, judged)
     training, training_features = work.part("train", "val") if report.tuning is None else work.part("train")
     _, features = work.part("test")
     shown = galleries(tested, work.labels, features=features, training=training, training_features=training_features)
     work.progress.start("drawing the report")
-    page = Page(report=report, config=work.config, found=work.found, evaluated=tested, shown=shown, issues=issues)
+    page = ReportPage(
+        report=report,
+        config=work.config,
+        found=work.found,
+        evaluated=tested,
+        shown=shown,
+        review=review,
+        references=References(pictures=training, features=training_features, tested=features),
+    )
     write_report(folder.report, page)
-    folder.write_json(runfolder.FINISHED, report.as_json())
+    folder.write_json(run_folder.FINISHED, report.as_json())
     folder.log("end", picked=report.picked, accuracy=report.test.accuracy.value, seconds=dict(report.seconds))
 
 
-class _Laps:
-    """Seconds spent on each part of a run."""
+class _StageTimer:
+    """Measures the seconds of each stage of a run."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self._since = time.monotonic()
 
-    def lap(self, name: str) -> str:
-        """End the part called ``name``; return how long it took, in words."""
+    def finish(self, name: str) -> str:
+        """Record the seconds of the stage ``name``; return its duration as text."""
         now = time.monotonic()
         self.seconds[name], self._since = round(now - self._since, 3), now
         return duration(self.seconds[name])

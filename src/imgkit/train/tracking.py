@@ -1,14 +1,127 @@
-"""Keep a tracker beside training: in a thread of its own, so that a slow or failing one never holds a run up."""
+"""Experiment trackers: TensorBoard, Weights & Biases, MLflow; each is imported only when it is used.
 
+A tracker runs in a thread of its own, so that a slow or failing one does not delay training."""
+
+import importlib
+import importlib.util
+import math
 import queue
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol
 
-from imgkit.train.fitted import EpochRow
-from imgkit.train.judge import Judgement
-from imgkit.train.metrics import Scores
-from imgkit.train.trackers import Settings, Tracker, find_program, open_tracker
+from imgkit.errors import UsageError
+from imgkit.models.metrics import Scores
+from imgkit.train.finetune.history import EpochRow
+from imgkit.train.finetune.validator import ValidationScore
+
+PROJECT = "imgkit"
+Settings = Mapping[str, object]
+Import = Callable[[str], ModuleType]
+
+
+class Tracker(Protocol):
+    """Receives metrics. Any call may be slow or fail."""
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Take figures by name, after ``step`` optimiser steps."""
+
+    def finish(self) -> None:
+        """Flush buffered metrics and close the run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """A tracker: the module to import, the extra that installs it, and how a run is opened."""
+
+    module: str
+    extra: str
+    open: Callable[[Any, Path, Settings], Tracker]
+
+
+class TensorBoard:
+    """Writes event files into the run's folder; ``tensorboard --logdir runs`` shows them."""
+
+    def __init__(self, module: Any, run: Path, settings: Settings) -> None:  # noqa: ANN401  (a module)
+        self._writer = module.SummaryWriter(log_dir=str(run / "tensorboard"))
+        self._writer.add_text("settings", "\n".join(f"    {name}: {value}" for name, value in settings.items()))
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Write the figures."""
+        for name, value in figures.items():
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
+
+    def finish(self) -> None:
+        """Close the file."""
+        self._writer.close()
+
+
+class Wandb:
+    """Sends figures to Weights & Biases; without a key they stay in the run's folder for ``wandb sync``."""
+
+    def __init__(self, module: Any, run: Path, settings: Settings) -> None:  # noqa: ANN401  (a module)
+        mode = None if module.api.api_key else "offline"  # else it would stop and ask for one
+        self._run = module.init(project=PROJECT, name=run.name, dir=str(run), config=dict(settings), mode=mode)
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Queue the figures for sending."""
+        self._run.log(dict(figures), step=step)
+
+    def finish(self) -> None:
+        """Wait until they are sent."""
+        self._run.finish()
+
+
+class MLflow:
+    """Sends figures to where ``MLFLOW_TRACKING_URI`` says, else to MLflow's own default."""
+
+    def __init__(self, module: Any, run: Path, settings: Settings) -> None:  # noqa: ANN401  (a module)
+        self._module = module
+        module.set_experiment(PROJECT)
+        module.start_run(run_name=run.name)
+        module.log_params({name: str(value) for name, value in settings.items()})
+
+    def log(self, step: int, figures: Mapping[str, float]) -> None:
+        """Send the figures."""
+        self._module.log_metrics({name: value for name, value in figures.items() if math.isfinite(value)}, step=step)
+
+    def finish(self) -> None:
+        """Mark the run as finished."""
+        self._module.end_run()
+
+
+PROGRAMS: dict[str, Program] = {
+    "tensorboard": Program(module="torch.utils.tensorboard", extra="tensorboard", open=TensorBoard),
+    "wandb": Program(module="wandb", extra="wandb", open=Wandb),
+    "mlflow": Program(module="mlflow", extra="mlflow", open=MLflow),
+}
+
+
+def find_program(name: str) -> Program:
+    """Return the tracker called ``name``; nothing is imported.
+
+    Raises:
+        UsageError: there is no such tracker, or it is not installed.
+    """
+    program = PROGRAMS.get(name)
+    if program is None:
+        raise UsageError(f"--track {name} is not known. Nothing was changed. Choose {', '.join(PROGRAMS)}.")
+    if importlib.util.find_spec(program.extra) is None:
+        raise UsageError(
+            f"--track {name} needs the package {program.extra}. Nothing was changed. Install it: "
+            f"pip install 'imgkit-datasets[{program.extra}]'"
+        )
+    return program
+
+
+def open_tracker(program: Program, run: Path, settings: Settings, *, load: Import = importlib.import_module) -> Tracker:
+    """Import the tracker and open a run in it."""
+    return program.open(load(program.module), run, settings)
+
 
 SECONDS_TO_FINISH = 20.0
 Figures = Mapping[str, float]
@@ -21,7 +134,7 @@ class Tracking:
         name: of the tracker, for the sentence that is told.
         open: opens the run; called in the thread.
         say: is told once, from the thread that calls ``log`` or ``finish``.
-        patience: seconds that ``finish`` waits for what is still on the way.
+        timeout_s: seconds that ``finish`` waits for queued figures.
     """
 
     def __init__(
@@ -30,9 +143,9 @@ class Tracking:
         open: Callable[[], Tracker],
         *,
         say: Callable[[str], None],
-        patience: float = SECONDS_TO_FINISH,
+        timeout_s: float = SECONDS_TO_FINISH,
     ) -> None:
-        self._name, self._open, self._say, self._patience = name, open, say, patience
+        self._name, self._open, self._say, self._timeout_s = name, open, say, timeout_s
         self._waiting: queue.SimpleQueue[tuple[int, Figures] | None] = queue.SimpleQueue()
         self._failure, self._told = "", False
         self._thread = threading.Thread(target=self._work, name=f"imgkit {name}", daemon=True)
@@ -44,11 +157,11 @@ class Tracking:
         self._waiting.put((step, dict(figures)))
 
     def finish(self) -> None:
-        """Wait for what is on the way, but not for ever."""
+        """Wait for queued figures, at most ``timeout_s`` seconds."""
         self._waiting.put(None)
-        self._thread.join(self._patience)
+        self._thread.join(self._timeout_s)
         if self._thread.is_alive():
-            self._failure = self._failure or f"it did not finish within {self._patience:g} s"
+            self._failure = self._failure or f"it did not finish within {self._timeout_s:g} s"
         self._tell()
 
     def _work(self) -> None:
@@ -106,7 +219,7 @@ def epoch_figures(row: EpochRow) -> dict[str, float]:
     }
 
 
-def judgement_figures(judgement: Judgement, group: str) -> dict[str, float]:
+def judgement_figures(judgement: ValidationScore, group: str) -> dict[str, float]:
     """Return the scores of some weights by name."""
     return {
         f"{group}/macro_f1": judgement.macro_f1,

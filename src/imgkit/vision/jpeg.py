@@ -70,6 +70,14 @@ def segments(data: bytes) -> Iterator[Segment]:
         yield Segment(marker, start, position, payload)
 
 
+def size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height of the first frame, None where there is none."""
+    frame = next((one for one in segments(data) if one.marker in _FRAMES and len(one.payload) >= 5), None)
+    if frame is None:
+        return None
+    return int.from_bytes(frame.payload[3:5], "big"), int.from_bytes(frame.payload[1:3], "big")
+
+
 def structure(data: bytes) -> Structure:
     """Return whether the first picture in ``data`` has its end marker and, if progressive, its final scans."""
     ended = progressive = False
@@ -87,8 +95,8 @@ def structure(data: bytes) -> Structure:
         elif segment.marker == END_OF_IMAGE:
             ended = True
     missing = "" if ended else "the end marker"
-    if ended and progressive and any(any(bits) for bits in precision.values()):
-        missing = "the final scans"
+    if not scans or (progressive and any(any(bits) for bits in precision.values())):
+        missing = "the final scans" if scans else "its pixels"
     return Structure(ended, progressive, scans, missing)
 
 

@@ -6,6 +6,7 @@ from PIL import Image
 
 UPRIGHT: Final = 1
 ORIENTATION_TAG: Final = 0x0112
+EXIF_HEADER: Final = b"Exif\x00\x00"
 _TRANSPOSE: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

@@ -1,6 +1,5 @@
 """Perceptual hashes: 64 bits as the imagehash package defines them, 63 bits in eight orientations for ourselves."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,12 +8,13 @@ import numpy.typing as npt
 import scipy.fftpack
 from PIL import Image
 
+from imgkit.arrays import UInt64Array
+
 SIDE_PX: Final = 32
 BLOCK: Final = 8
 FLAT_BELOW: Final = 2.0  # grey levels of 255 of contrast that the hash can see; below it bits are noise
 ORIENTATIONS: Final = 8
 
-Hashes = npt.NDArray[np.uint64]
 
 _U, _V = np.meshgrid(np.arange(BLOCK), np.arange(BLOCK), indexing="ij")
 _SIGNS: Final = [(-1.0) ** (_U * vertical + _V * horizontal) for vertical in (0, 1) for horizontal in (0, 1)]
@@ -41,17 +41,12 @@ def thumbnail(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.asarray(image.convert("L").resize((SIDE_PX, SIDE_PX), Image.Resampling.LANCZOS))
 
 
-def phash64(image: Image.Image) -> int:
-    """Return the 64-bit perceptual hash, bit for bit that of ``imagehash.phash``.
+def orientations(image: Image.Image) -> PerceptualHash:
+    """Return the hash of ``image`` in all eight orientations.
 
     Source: N. Krawetz 2011, "Looks Like It"; C. Zauner 2010, "Implementation and Benchmarking of Perceptual Image
     Hash Functions".
     """
-    return int(_hash64(_low_frequencies(thumbnail(image)[None]))[0])
-
-
-def orientations(image: Image.Image) -> PerceptualHash:
-    """Return the hash of ``image`` in all eight orientations."""
     return hash_thumbnails(thumbnail(image)[None])[0]
 
 
@@ -65,24 +60,9 @@ def hash_thumbnails(thumbnails: npt.NDArray[np.uint8]) -> list[PerceptualHash]:
     ]
 
 
-def distance(first: int, second: int) -> int:
-    """Return the Hamming distance of two hashes, in bits."""
-    return (first ^ second).bit_count()
-
-
-def distances(first: Hashes, second: Hashes) -> npt.NDArray[np.uint8]:
+def distances(first: UInt64Array, second: UInt64Array) -> npt.NDArray[np.uint8]:
     """Return the Hamming distances of two arrays of hashes, element by element with numpy's broadcasting."""
     return np.bitwise_count(np.bitwise_xor(first, second))
-
-
-def oriented_distance(first: PerceptualHash, second: PerceptualHash) -> tuple[int, int]:
-    """Return the smallest Hamming distance over the eight orientations of ``second``, and which one it is."""
-    return min((distance(first.orientations[0], variant), index) for index, variant in enumerate(second.orientations))
-
-
-def as_array(hashes: Sequence[PerceptualHash]) -> Hashes:
-    """Return the orientations of N hashes as an (N, 8) array."""
-    return np.array([each.orientations for each in hashes], dtype=np.uint64).reshape(-1, ORIENTATIONS)
 
 
 def _low_frequencies(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
@@ -92,12 +72,12 @@ def _low_frequencies(thumbnails: npt.NDArray[np.uint8]) -> npt.NDArray[np.float6
     return low
 
 
-def _hash64(low: npt.NDArray[np.float64]) -> Hashes:
+def _hash64(low: npt.NDArray[np.float64]) -> UInt64Array:
     flat = low.reshape(len(low), -1)
     return _pack(flat > np.median(flat, axis=1, keepdims=True))
 
 
-def _variants(low: npt.NDArray[np.float64]) -> Hashes:
+def _variants(low: npt.NDArray[np.float64]) -> UInt64Array:
     """Mirroring changes the sign of odd frequencies, transposing swaps them: (N, 8) hashes without a second DCT."""
     columns = []
     for block in (low, low.transpose(0, 2, 1)):
@@ -114,7 +94,7 @@ def _contrast(low: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return contrast
 
 
-def _pack(bits: npt.NDArray[np.bool_]) -> Hashes:
+def _pack(bits: npt.NDArray[np.bool_]) -> UInt64Array:
     """(N, 63 or 64) bits, most significant first, to N integers."""
     padded = np.zeros((len(bits), 64), dtype=np.uint8)
     padded[:, 64 - bits.shape[1] :] = bits

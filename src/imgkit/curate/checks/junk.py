@@ -1,73 +1,120 @@
 """Junk: pictures that all detectors together, and what a person decided about others, make suspect."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
-import numpy as np
-
-from imgkit.curate import ranking
-from imgkit.curate.evidence import Evidence, Indices
-from imgkit.curate.pictures import Picture
-from imgkit.curate.relearn import BAD, GOOD, UNDECIDED, Decided, Doubles, relearn
+from imgkit.curate.checks.check import OUT_FROM, SHOWN_FROM, Check, Suspicion, log_odds_of
+from imgkit.curate.checks.offtopic import OFFTOPIC
 from imgkit.manifest import Finding
 
-NAME = "junk"
-VERSION = 1
+if TYPE_CHECKING:
+    from imgkit.arrays import Float64Array, Int8Array, Int64Array
+    from imgkit.curate.context import CheckContext
+    from imgkit.curate.pictures import ItemPicture
 
-THRESHOLD: Final = 1.0  # log-odds; four photographs in a thousand of harvests that nothing was fitted on reach it
-WORTH_A_LOOK: Final = -4.0  # puts what is kept in an order too
-REASONS: Final = {"not_photo": "bad.not_photo", "text": "bad.not_photo", "offtopic": "bad.offtopic"}
+STRONG_FROM: Final = 1.0  # log-odds above a usual picture's from which a detector is named to people
 
 
-def run(evidence: Evidence) -> list[Finding]:
-    """Return a finding for each picture that is likely junk: log-odds after learning from decisions.
+class JunkDetail(TypedDict):
+    """The part of each detector in the log-odds, beyond that of a usual picture, the change of the log-odds by
+    decisions, and the reason of the detector that contributes most."""
 
-    ``detail`` says what each detector said, by how much decisions moved the log-odds (``learnt``), and the reason, that
-    of the detector which says most. The ranking is kept for the review.
+    said: dict[str, float]
+    learnt: float
+    reason: str
+
+
+def run(context: "CheckContext") -> list[Finding]:
+    """Return a finding for each picture that the model is asked about: the log-odds that a person would throw it out.
+
+    They follow the harvest's own share of junk and what was learnt from decisions. The ranking is kept for the review.
     """
-    judged = evidence.judged_by_features()
-    if evidence.features is None or not len(judged) or not set(ranking.VOICES) & set(evidence.measured):
+    import numpy as np
+
+    from imgkit.curate.ranking import junk_score
+    from imgkit.curate.ranking.relearning import relearn
+
+    judged = context.judged_by_features()
+    if context.features is None or not len(judged) or not set(junk_score.DETECTORS) & set(context.measured):
         return []
-    rows = np.concatenate([judged, evidence.rejected_with_features()])
-    labels = np.array([evidence.pictures[one].label_now for one in rows])
-    scores = ranking.scores_of(evidence.measured, labels, rows, counted=np.arange(len(rows)) < len(judged))
-    prior, looks = ranking.log_odds(scores), ranking.few_directions(evidence.features[rows])
-    keys = tuple(evidence.pictures[one].key for one in rows)
-    learnt = relearn(prior, scores, looks, decisions_of(evidence, rows))
-    ranking.write_ranking(ranking.Ranking(keys, prior, learnt, scores, looks), evidence.cache)
+    rows = np.concatenate([judged, context.rejected_with_features()])
+    scores = junk_score.scores_of(context.measured, rows)
+    prior, projected = junk_score.log_odds(scores), junk_score.project(context.features[rows])
+    prior += junk_score.shift_of_harvest(prior[: len(judged)])
+    keys = tuple(context.pictures[one].key for one in rows)
+    learnt = relearn(prior, scores, projected, decisions_of(context, rows))
+    junk_score.write_ranking(junk_score.Ranking(keys, prior, learnt, scores, projected), context.cache)
     return [
-        _finding(evidence.pictures[one], float(learnt[row]), float(learnt[row] - prior[row]), scores[row])
+        _finding(context.pictures[one], float(learnt[row]), float(learnt[row] - prior[row]), scores[row])
         for row, one in enumerate(judged)
-        if learnt[row] >= WORTH_A_LOOK or abs(learnt[row] - prior[row]) >= 0.01
     ]
 
 
-def decisions_of(evidence: Evidence, rows: Indices) -> Decided:
+def decisions_of(context: "CheckContext", rows: "Int64Array") -> "Int8Array":
     """Return for each picture -1 undecided, 0 kept, 1 found bad; one that was moved had a wrong label."""
-    return np.array([_decided(evidence.pictures[one]) for one in rows], dtype=np.int8)
+    import numpy as np
+
+    return np.array([_decision_of(context.pictures[one]) for one in rows], dtype=np.int8)
 
 
-def _decided(picture: Picture) -> int:
-    if picture.decision is None:
+def _decision_of(picture: "ItemPicture") -> int:
+    from imgkit.curate.ranking.relearning import BAD, GOOD, UNDECIDED
+
+    if picture.decision is None or picture.follows:  # a copy adds no information to the decision about its original
         return UNDECIDED
     if picture.decision.action == "keep":
         return GOOD
     return BAD if picture.found_bad_by_person else UNDECIDED
 
 
-def _finding(picture: Picture, score: float, learnt: float, said: Doubles) -> Finding:
-    weights = [voice.weight for voice in ranking.VOICES.values()]
-    parts = dict(zip(ranking.VOICES, (float(each) for each in said * weights), strict=True))
-    loudest = max(parts, key=lambda name: (parts[name], name))
-    return Finding(
-        label=picture.label,
-        image_id=picture.image_id,
-        check=NAME,
-        score=round(score, 3),
-        threshold=THRESHOLD,
-        detail={
-            "said": {name: round(float(each), 2) for name, each in zip(ranking.VOICES, said, strict=True)},
-            "learnt": round(learnt, 3),
-            "reason": REASONS[loudest],
-        },
-        version=VERSION,
-    )
+def _finding(picture: "ItemPicture", score: float, learnt: float, parts: "Float64Array") -> Finding:
+    from imgkit.curate.ranking.junk_score import DETECTORS
+
+    said = {
+        name: float(part) - detector.part_of(detector.usual)
+        for (name, detector), part in zip(DETECTORS.items(), parts, strict=True)
+    }
+    strongest = max(said, key=lambda name: (said[name], name))
+    detail: JunkDetail = {
+        "said": {name: round(each, 2) for name, each in said.items()},
+        "learnt": round(learnt, 3),
+        "reason": DETECTORS[strongest].reason.code,
+    }
+    return CHECK.finding(picture, round(score, 3), detail)
+
+
+def describe(finding: Finding) -> str:
+    """Name the detectors that say most, and whether decisions about others moved it here."""
+    strong = [words for _, words in strongest_of(finding)]
+    taught = ", by what was decided about others" if shift(finding) >= 1 else ""
+    return f"{'; '.join(strong) or 'unlike its label'} (log-odds {finding.score:.1f}{taught})"
+
+
+def strongest_of(finding: Finding) -> list[tuple[str, str]]:
+    """Return name and words of the detectors that speak for junk, the strongest first."""
+    from imgkit.curate.checks import CHECKS
+
+    said = finding.detail.get("said")
+    parts = said if isinstance(said, dict) else {}
+    detectors = {name: each.detector for name, each in CHECKS.items() if each.detector}
+    strong = [name for name in detectors if parts.get(name, 0.0) >= STRONG_FROM]
+    return [(name, detectors[name].words) for name in sorted(strong, key=lambda each: (-parts[each], each))]
+
+
+def shift(finding: Finding) -> float:
+    """Return how far decisions about other pictures moved the log-odds of this one."""
+    learnt = finding.detail.get("learnt")
+    return learnt if isinstance(learnt, float) else 0.0
+
+
+CHECK = Check(
+    name="junk",
+    title="unlike its label",
+    reason=OFFTOPIC,  # where the finding does not name one
+    detail=JunkDetail,
+    threshold=log_odds_of(SHOWN_FROM),
+    scale=Suspicion(even=log_odds_of(SHOWN_FROM), sure=log_odds_of(OUT_FROM)),
+    needs_model=True,
+    shift=shift,
+    describe=describe,
+    run=run,
+)

@@ -1,54 +1,78 @@
 """Pictures that are no photographs: drawings, paintings, renders, clip art. ``--allow drawings`` turns this off."""
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
-import numpy as np
-
-from imgkit.curate.checks import heads
-from imgkit.curate.evidence import Evidence
+from imgkit.curate.checks.check import AnyCheck, Check, Detector, Reason
 from imgkit.manifest import Finding
-from imgkit.vision import textures
 
-NAME = "not_photo"
-VERSION = 1 + textures.VERSION
+if TYPE_CHECKING:
+    from imgkit.curate.context import CheckContext
 
-HEAD: Final = "drawings"
-THRESHOLD: Final = 3.0  # log-odds; photographs of kinds that the head has not seen reach 2 now and then
-WORTH_A_LOOK: Final = 1.0
+NOT_PHOTO: Final = Reason(
+    "bad.not_photo",
+    "a drawing, render, cover or page of text instead of a photograph",
+    column="no photo?",
+    key="d",
+    choice="drawing, render, text or screenshot",
+)
+THRESHOLD: Final = 3.0  # log-odds; photographs of kinds that the heads have not seen reach 2 now and then
+REPORTED_FROM: Final = 1.0
 
 
-def run(evidence: Evidence) -> list[Finding]:
-    """Return a finding for each picture that the head takes for drawn or rendered; the score is its log-odds."""
-    return [] if "drawings" in evidence.config.allow else asked(evidence, NAME, HEAD, THRESHOLD, WORTH_A_LOOK, VERSION)
+class HeadDetail(TypedDict):
+    """The share of the border that is white, 0 to 1."""
+
+    white_border: float
 
 
-def asked(
-    evidence: Evidence, check: str, head: str, threshold: float, worth_a_look: float, version: int
-) -> list[Finding]:
-    """Return what a head says about every picture that the model is asked about.
+def head_findings(check: AnyCheck, head: str, context: "CheckContext") -> list[Finding]:
+    """Return a finding of ``check`` for each picture whose log-odds by a head reach 1.
 
-    Where half of a label looks drawn, the label is like that: only what stands out from it is found.
+    A positive median of a label is subtracted from its pictures: where most of a label is drawn, only outliers count.
     """
-    judged = evidence.judged_by_features()
-    if evidence.looks is None or not len(judged):
+    import numpy as np
+
+    from imgkit.curate.ranking import heads
+    from imgkit.vision.features import textures
+
+    judged = context.judged_by_features()
+    if context.head_outputs is None or not len(judged):
         return []
-    readable = np.flatnonzero(np.isfinite(evidence.looks[:, 0]))
-    scores = np.full(len(evidence.pictures), np.nan)
-    scores[readable] = heads.logits(head, evidence.looks[readable], evidence.fingerprints[readable])
-    labels = np.array([picture.label_now for picture in evidence.pictures])
+    readable = np.flatnonzero(np.isfinite(context.head_outputs[:, 0]))
+    scores = np.full(len(context.pictures), np.nan)
+    scores[readable] = heads.logits(head, context.head_outputs[readable], context.fingerprints[readable])
+    labels = np.array([picture.label_now for picture in context.pictures])
     for label in np.unique(labels[judged]):
         scores[labels == label] -= max(0.0, float(np.median(scores[judged[labels[judged] == label]])))
-    evidence.measured[check] = scores
+    context.measured[check.name] = scores
     return [
-        Finding(
-            label=evidence.pictures[one].label,
-            image_id=evidence.pictures[one].image_id,
-            check=check,
-            score=round(float(scores[one]), 3),
-            threshold=threshold,
-            detail={"white_border": round(float(evidence.fingerprints["white_border"][one]), 3)},
-            version=version,
+        check.finding(
+            context.pictures[one],
+            round(float(scores[one]), 3),
+            {"white_border": round(float(context.fingerprints["white_border"][one]), 3)},
+            model=textures.VERSION,
         )
         for one in judged
-        if scores[one] >= worth_a_look
+        if scores[one] >= REPORTED_FROM
     ]
+
+
+def run(context: "CheckContext") -> list[Finding]:
+    """Return a finding for each picture that the head takes for drawn or rendered; the score is its log-odds."""
+    return head_findings(CHECK, "drawings", context)
+
+
+CHECK = Check(
+    name="not_photo",
+    title="not a photo",
+    detail=HeadDetail,
+    threshold=THRESHOLD,
+    needs_model=True,
+    kind="drawings",
+    no_example=True,
+    detector=Detector(
+        weight=0.85, start=-2.0, gain=1.0, usual=-5.0, reason=NOT_PHOTO, words="drawn, painted or rendered"
+    ),
+    describe=lambda finding: f"drawn, painted or rendered (log-odds {finding.score:.1f})",
+    run=run,
+)

@@ -5,50 +5,63 @@ photograph is found under two labels now and then, a placeholder under many, and
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
-from imgkit.curate.evidence import Evidence
-from imgkit.curate.pictures import Picture
+from imgkit.curate.checks.check import CERTAIN, Check, Reason, Settled, listed
 from imgkit.manifest import Finding
 
-NAME = "placeholder"
-VERSION = 1
+if TYPE_CHECKING:
+    from imgkit.curate.context import CheckContext
+    from imgkit.curate.pictures import ItemPicture
 
 LABELS: Final = 3  # from which a picture says nothing about any of them
 ADDRESSES: Final = 3
 ONE_COLOUR: Final = 0.65  # share of the picture; of 304 photographs three are as plain
 
 
-def run(evidence: Evidence) -> list[Finding]:
+class PlaceholderDetail(TypedDict):
+    """The labels that the picture is under, and from how many addresses it came."""
+
+    labels: list[str]
+    addresses: int
+
+
+def run(context: "CheckContext") -> list[Finding]:
     """Return a finding for each member of a group of copies that is under several labels and looks served, not taken.
 
     That is: under three labels or more; or under two, from three addresses or more, with 65 % of it one colour. What a
     person decided about is no placeholder, and members that a person rejected do not count.
     """
     found = []
-    for group in evidence.copies.near:
-        members = [one for one in group if not evidence.pictures[one].rejected_by_person]
-        pictures = [evidence.pictures[one] for one in members]
+    for group in context.copies.near:
+        members = [one for one in group if not context.pictures[one].rejected_by_person]
+        pictures = [context.pictures[one] for one in members]
         labels = sorted({picture.label_now for picture in pictures})
-        plain = min((float(evidence.fingerprints["top_colour"][one]) for one in members), default=0.0) >= ONE_COLOUR
+        plain = min((float(context.fingerprints["top_colour"][one]) for one in members), default=0.0) >= ONE_COLOUR
         addresses = _addresses(pictures)
         served = len(labels) >= LABELS or (len(labels) > 1 and plain and addresses >= ADDRESSES)
         if not served or any(picture.decision is not None for picture in pictures):
             continue
-        found += [
-            Finding(
-                label=picture.label,
-                image_id=picture.image_id,
-                check=NAME,
-                score=1.0,
-                threshold=1.0,
-                detail={"labels": labels, "addresses": addresses},
-                version=VERSION,
-            )
-            for picture in pictures
-        ]
+        found += [CHECK.finding(picture, 1.0, {"labels": labels, "addresses": addresses}) for picture in pictures]
     return found
 
 
-def _addresses(pictures: Sequence[Picture]) -> int:
+def _addresses(pictures: "Sequence[ItemPicture]") -> int:
     return len({picture.source.proposal.url for picture in pictures if picture.source is not None})
+
+
+def describe(finding: Finding) -> str:
+    """Say from how many addresses it came, and under which labels."""
+    return f"one picture from {finding.detail.get('addresses')} addresses under {listed(finding.detail.get('labels'))}"
+
+
+CHECK = Check(
+    name="placeholder",
+    title="placeholder",
+    reason=Reason("img.placeholder", column="placeholder?", in_set_up_to=0.0),
+    detail=PlaceholderDetail,
+    threshold=1.0,
+    settle=lambda picture, found: Settled(verdict="suspect", junk=CERTAIN),
+    describe=describe,
+    run=run,
+)

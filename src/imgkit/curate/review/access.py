@@ -1,4 +1,4 @@
-"""Who may open the page: the session's token on disk, the port, and the way a browser gets there."""
+"""Who may open the page: the token of a review, the port, and the way a browser gets there."""
 
 import contextlib
 import getpass
@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import secrets
 import socket
 import webbrowser
@@ -14,33 +15,38 @@ from pathlib import Path
 from typing import Final
 
 from imgkit.curate.review.config import DEFAULT_PORT
-from imgkit.curate.review.guard import Rules
-from imgkit.errors import UsageError
+from imgkit.curate.review.request_filter import AccessRules
+from imgkit.errors import ResourceError, UsageError
 from imgkit.files import resource_error
 from imgkit.manifest import DataFolder
 
 LOOPBACK: Final = "127.0.0.1"
 PORTS_TRIED: Final = 10
 _TOKEN_BYTES: Final = 32
+_PROJECT_BYTES: Final = 6
+_PROJECT: Final = re.compile(r"[0-9a-f]{12}")
 _OWNER_ONLY: Final = 0o600
 
 
-def token_of(folder: DataFolder) -> str:
-    """Return the token of a data folder, made on first use, readable by its owner only.
+def new_token() -> str:
+    """Return the token of one review: a new one for each start, so that it opens nothing once the review has ended."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
 
-    It stays the same over restarts, so that a page that is open can send what it could not send before.
+
+def project_of(folder: DataFolder) -> str:
+    """Return the name by which a browser knows a data folder, made on first use; it gives no access to anything.
+
+    It stays the same over restarts, so that a page sends what it could not send before, and to no other folder.
     """
-    file = folder.review / "token"
+    file = folder.review / "project"
     try:
-        token = file.read_text(encoding="ascii").strip()
+        project = file.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
-        token = ""
-    if len(token) < _TOKEN_BYTES:
-        token = secrets.token_urlsafe(_TOKEN_BYTES)
-        write_private(file, token)
-    elif os.name != "nt" and file.stat().st_mode & 0o077:
-        file.chmod(_OWNER_ONLY)
-    return token
+        project = ""
+    if not _PROJECT.fullmatch(project):
+        project = secrets.token_hex(_PROJECT_BYTES)
+        write_private(file, project)
+    return project
 
 
 def write_private(file: Path, text: str) -> None:
@@ -61,13 +67,13 @@ def write_private(file: Path, text: str) -> None:
         raise resource_error(error, file) from error
 
 
-def rules_for(token: str, port: int) -> Rules:
+def rules_for(token: str, port: int) -> AccessRules:
     """Return what the server of this token and port accepts."""
-    return Rules(
+    return AccessRules(
         hosts=frozenset(f"{name}:{port}" for name in (LOOPBACK, "localhost", "[::1]")),
         token=token,
         write_key=derived(token, "write"),
-        cookie=f"imgkit_{port}",  # cookies do not tell ports apart
+        picture_key=derived(token, "pictures"),
     )
 
 
@@ -118,6 +124,13 @@ def _bind(port: int) -> socket.socket | None:
 def note_running(folder: DataFolder, *, port: int, url: str) -> None:
     """Leave the address for a second review that finds this one running, and the port for the next one."""
     write_private(folder.review / "server.json", json.dumps({"pid": os.getpid(), "port": port, "url": url}))
+
+
+def note_ended(folder: DataFolder, *, port: int) -> None:
+    """Leave the port for the next review, and no address: the token in it has ended."""
+    with contextlib.suppress(ResourceError):
+        write_private(folder.review / "server.json", json.dumps({"port": port}))
+    (folder.review / "token").unlink(missing_ok=True)  # of an earlier version, which kept it
 
 
 def last_server(folder: DataFolder) -> Mapping[str, object]:

@@ -12,6 +12,11 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "keep": ("Space", "k"),
     "reject": ("x",),
     "reject_as": ("Shift+x",),
+    "reject_drawing": ("d",),
+    "reject_text": ("t",),
+    "reject_object": ("j",),
+    "reject_species": ("s",),
+    "reject_quality": ("q",),
     "accept": ("Enter",),
     "relabel": ("/", "l"),
     "repeat": (".",),
@@ -45,6 +50,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "information": ("i",),
     "filter": ("f",),
     "mode": ("m",),
+    "similar": ("r",),
+    "search": ("Ctrl+f",),
+    "peek": ("p",),
     "help": ("?",),
 }
 """What a key does to the keys that do it, named as browsers name them, with Ctrl+, Alt+ and Shift+ in front.
@@ -59,6 +67,12 @@ COMPARING: Final = frozenset(
     | {"previous_group", "next_group", "accept_group"}
 )
 """What is done where pictures are compared."""
+
+
+YIELDING: Final = frozenset(
+    {"reject_drawing", "reject_text", "reject_object", "reject_species", "reject_quality", "similar", "search", "peek"}
+)
+"""Actions added later: where a person's own file gives their default key to another action, that one keeps it."""
 
 
 def keys_file(environ: Mapping[str, str]) -> Path:
@@ -87,6 +101,9 @@ def load_keys(environ: Mapping[str, str] = os.environ) -> dict[str, tuple[str, .
             f"cannot read the keys in {file}: {error}. Nothing was changed. Correct or move it."
         ) from error
     keys = dict(KEYS)
+    taken = {str(key) for given in own.values() for key in (given if isinstance(given, list) else [given])}
+    for action in YIELDING - set(own):
+        keys[action] = tuple(key for key in keys[action] if key not in taken)
     for action, given in own.items():
         if action not in KEYS:
             raise UsageError(f'{file}: there is no action "{action}". Known: {", ".join(KEYS)}.')

@@ -1,67 +1,144 @@
-"""Scores of the suspects that still wait, after what a person decided about the others."""
+"""Probabilities of the pictures that still wait, after what a person decided about the others."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from imgkit.curate.pictures import COPY_REASONS
-from imgkit.curate.review.ledger import Mark
-from imgkit.curate.review.listing import Key, Listing
+from imgkit.curate.review.decision_log import Mark
+from imgkit.curate.review.listing import ReviewListing
+from imgkit.manifest.nouns import ItemKey
+from imgkit.manifest.outcomes import COPY_REASONS
 
 if TYPE_CHECKING:
-    from imgkit.curate.ranking import Ranking
+    from imgkit.arrays import Float32Array, Float64Array, Int8Array, Int64Array
+    from imgkit.curate.ranking.relearning import LearningInputs
+    from imgkit.curate.ranking.remaining import Remaining
 
-FEWEST: Final = 5  # decisions from which the order of the rest follows them
-_SURE: Final = 0.999  # scores are held between this and its counterpart, so that decisions can still move them
+_NOT_SEEN, _SEEN = -2, -1  # by nobody; decided, but nothing about what the picture shows
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Rows that nobody decided about with their probability of being wrong, the likeliest first, and an estimate of how
+    many wrong ones are among those of them that are in the set.
+    """
+
+    rows: list[int]
+    probabilities: list[float]
+    remaining: "Remaining"
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """What is fixed about the N rows of a listing that a person can be asked about."""
+
+    revision: str
+    rows: "Int64Array"
+    place: Mapping[int, int]  # row to its index among them
+    inputs: "LearningInputs"
 
 
 class Learner:
-    """Reads the ranking that the last curate kept in ``cache``, when it is first asked."""
+    """Reads the features that the last curate kept in ``cache``, when it is first asked; it also works without them."""
 
     def __init__(self, cache: Path) -> None:
         self._cache = cache
-        self._ranking: Ranking | None = None
-        self._of = ""
+        self._known: _Prepared | None = None
 
-    def scores(self, listing: Listing, marks: Mapping[Key, Mark]) -> dict[int, float]:
-        """Return a score by row, 0 to 1 with 1 worst, for suspects that nobody decided about.
+    def rank(self, listing: ReviewListing, marks: Mapping[ItemKey, Mark]) -> Ranked:
+        """Return what waits, ranked by the verdicts of the checks and by what was decided about pictures like it.
 
-        Each keeps the score of its check, moved by what the decisions say about pictures like it. Empty before five
-        decisions, and where no ranking was kept. The same marks give the same scores, in whatever order they were made.
+        Of the copies of a picture under one label there is the best one only, and none once one of them is decided. The
+        same marks give the same result, in whatever order they were made.
         """
-        ranking = self._read(listing.revision)
-        if ranking is None:
-            return {}
         import numpy as np  # takes a tenth of a second, which the page need not wait for when it opens
 
-        from imgkit.curate.relearn import UNDECIDED, relearn
+        from imgkit.curate.ranking.relearning import BAD, GOOD, UNDECIDED, learn
+        from imgkit.curate.ranking.remaining import estimate_remaining
 
-        decided = np.array([_verdict(marks.get(key)) for key in ranking.keys], dtype=np.int8)
-        if (decided != UNDECIDED).sum() < FEWEST:
-            return {}
-        moved = relearn(ranking.prior, ranking.scores, ranking.looks, decided) - ranking.learnt
-        found: dict[int, float] = {}
-        for key, shift in zip(ranking.keys, moved, strict=True):
-            row = listing.row.get(key, -1)
-            if row not in listing.suspects or (key in marks and marks[key].action):
-                continue
-            score = min(_SURE, max(1 - _SURE, listing.suspects[row]))
-            odds = score / (1 - score) * float(np.exp(np.clip(shift, -20, 20)))
-            found[row] = round(odds / (1 + odds), 4)
-        return found
+        prepared = self._prepare(listing)
+        said = _verdicts(listing, marks, prepared.place, len(prepared.rows))
+        decided = np.where(said >= 0, said, UNDECIDED).astype(np.int8)
+        learnt = learn(prepared.inputs, decided)
+        probabilities = _probability(learnt.log_odds)
+        waiting = np.flatnonzero(said == _NOT_SEEN)
+        inside = np.array([listing.in_set[row] for row in prepared.rows.tolist()], dtype=np.bool_)
+        remaining = estimate_remaining(
+            probabilities[waiting[inside[waiting]]],
+            found_bad=(decided[learnt.rows] == BAD).astype(np.int8),
+            expected=_probability(learnt.held_out),
+            kept=int((said == GOOD).sum()),
+        )
+        order = waiting[np.argsort(-probabilities[waiting], kind="stable")]
+        return Ranked(prepared.rows[order].tolist(), probabilities[order].round(4).tolist(), remaining)
 
-    def _read(self, revision: str) -> "Ranking | None":
-        if self._of != revision:
-            from imgkit.curate.ranking import read_ranking
+    def neighbours(self, listing: ReviewListing, row: int, most: int) -> list[int]:
+        """Return up to ``most`` rows that look most like a row, under any label, itself first; [] without features."""
+        import numpy as np
 
-            self._ranking, self._of = read_ranking(self._cache), revision
-        return self._ranking
+        prepared = self._prepare(listing)
+        place = prepared.place.get(row, -1)
+        shared = prepared.inputs.shared
+        if place < 0 or not shared[place].any():
+            return []
+        lengths = np.sqrt((shared**2).sum(axis=1))
+        near = shared @ shared[place] / np.maximum(lengths * lengths[place], 1e-9)
+        near[lengths == 0] = -2.0
+        near[place] = 2.0
+        found = np.argsort(-near, kind="stable")[:most]
+        return [int(prepared.rows[one]) for one in found if near[one] > -2.0]
+
+    def _prepare(self, listing: ReviewListing) -> _Prepared:
+        if self._known is None or self._known.revision != listing.revision:
+            self._known = _prepared(listing, self._cache)
+        return self._known
 
 
-def _verdict(mark: Mark | None) -> int:
-    """Return -1 undecided, 0 kept, 1 bad; a picture that was moved, or set aside as a copy, says nothing."""
-    if mark is None:
-        return -1
-    if mark.action == "keep":
-        return 0
-    return 1 if mark.action == "reject" and not mark.reason.startswith(COPY_REASONS) else -1
+def _prepared(listing: ReviewListing, cache: Path) -> _Prepared:
+    import numpy as np
+
+    from imgkit.curate.ranking.reduced_features import read_reduced
+    from imgkit.curate.ranking.relearning import learning_inputs
+
+    rows = np.array(sorted(set(listing.asked_as.values())), dtype=np.int64)
+    index = {row: n for n, row in enumerate(rows.tolist())}
+    place = {row: index[asked] for row, asked in listing.asked_as.items()}
+    keys = list(listing.row)
+    labels = np.array([listing.labels.index(keys[row][0]) for row in rows.tolist()], dtype=np.int64)
+    chances = np.clip(np.array([listing.probabilities[row] for row in rows.tolist()], dtype=np.float64), 1e-6, 1 - 1e-6)
+    kept = read_reduced(cache)
+    features: Float32Array = np.zeros((len(rows), kept.features.shape[1] if kept else 1), np.float32)
+    for n, key in enumerate(kept.keys if kept else ()):
+        row = listing.row.get(key, -1)
+        if row in index:
+            assert kept is not None
+            features[index[row]] = kept.features[n]
+    return _Prepared(listing.revision, rows, place, learning_inputs(np.log(chances / (1 - chances)), features, labels))
+
+
+def _verdicts(
+    listing: ReviewListing, marks: Mapping[ItemKey, Mark], place: Mapping[int, int], count: int
+) -> "Int8Array":
+    """Return for each row that can be asked about: not seen, seen, 0 kept, 1 bad for its label; the latest wins."""
+    import numpy as np
+
+    found = np.full(count, _NOT_SEEN, dtype=np.int8)
+    for key, mark in sorted(marks.items(), key=lambda one: one[1].order):
+        row = listing.row.get(key, -1)
+        if not mark.action or row not in place:
+            continue
+        one_file = mark.action == "reject" and mark.reason.startswith(COPY_REASONS)
+        found[place[row]] = _SEEN if one_file else int(mark.action != "keep")
+        if mark.action == "reject" and not one_file:  # what it shows is bad under whatever label
+            for other in listing.copies.get(listing.group_of.get(row, ""), ()):
+                if (beside := place.get(listing.row[other], -1)) >= 0 and found[beside] == _NOT_SEEN:
+                    found[beside] = 1
+    return found
+
+
+def _probability(log_odds: "Float64Array") -> "Float64Array":
+    import numpy as np
+
+    found: Float64Array = 1 / (1 + np.exp(-np.clip(log_odds, -30.0, 30.0)))
+    return found

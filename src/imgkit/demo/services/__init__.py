@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Index
 from imgkit.demo.services import bing, commons, flickr, gbif, google, google_api, inaturalist, openverse
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index
 
 
 @dataclass(frozen=True, slots=True)
-class Mood:
+class ServiceFault:
     """How a service misbehaves, and in which of its requests: ``first`` and ``last`` count from 1, None: for good."""
 
     name: str
@@ -18,26 +18,26 @@ class Mood:
     last: int | None = None
 
     def applies_to(self, number: int) -> bool:
-        """Whether the service is in this mood at its ``number``-th request."""
+        """Whether the service has this fault at its ``number``-th request."""
         return self.first <= number and (self.last is None or number <= self.last)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A search service: how it answers in a mood ("" is good), which moods it has, which variable leads to it."""
+    """A search service: how it answers with a fault ("": as it should), its faults, which variable leads to it."""
 
     answer: Callable[[Exchange, Index, str], None]
-    moods: Mapping[str, str]
+    faults: Mapping[str, str]
     variable: str
 
 
 SERVICES: Final[dict[str, Service]] = {
-    "bing": Service(bing.answer, bing.MOODS, "IMGKIT_BING_URL"),
-    "google": Service(google.answer, google.MOODS, "IMGKIT_GOOGLE_URL"),
-    "google_api": Service(google_api.answer, google_api.MOODS, "IMGKIT_GOOGLE_API_URL"),
-    "flickr": Service(flickr.answer, flickr.MOODS, "IMGKIT_FLICKR_URL"),
-    "openverse": Service(openverse.answer, openverse.MOODS, "IMGKIT_OPENVERSE_URL"),
-    "commons": Service(commons.answer, commons.MOODS, "IMGKIT_COMMONS_URL"),
-    "inaturalist": Service(inaturalist.answer, inaturalist.MOODS, "IMGKIT_INATURALIST_URL"),
-    "gbif": Service(gbif.answer, gbif.MOODS, "IMGKIT_GBIF_URL"),
+    "bing": Service(bing.answer, bing.SERVICE_FAULTS, "IMGKIT_BING_URL"),
+    "google": Service(google.answer, google.SERVICE_FAULTS, "IMGKIT_GOOGLE_URL"),
+    "google_api": Service(google_api.answer, google_api.SERVICE_FAULTS, "IMGKIT_GOOGLE_API_URL"),
+    "flickr": Service(flickr.answer, flickr.SERVICE_FAULTS, "IMGKIT_FLICKR_URL"),
+    "openverse": Service(openverse.answer, openverse.SERVICE_FAULTS, "IMGKIT_OPENVERSE_URL"),
+    "commons": Service(commons.answer, commons.SERVICE_FAULTS, "IMGKIT_COMMONS_URL"),
+    "inaturalist": Service(inaturalist.answer, inaturalist.SERVICE_FAULTS, "IMGKIT_INATURALIST_URL"),
+    "gbif": Service(gbif.answer, gbif.SERVICE_FAULTS, "IMGKIT_GBIF_URL"),
 }

@@ -4,12 +4,13 @@ import hashlib
 import html
 import json
 from typing import Final
+from urllib.parse import quote
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import HTML, REFUSALS, refuse
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 
-MOODS: Final[dict[str, str]] = {
+SERVICE_FAULTS: Final[dict[str, str]] = {
     **REFUSALS,
     "landing_page": "200 with the start page and no result: blocked",
     "page_one_again": "page 1 whatever was asked for: rate limited",
@@ -25,18 +26,18 @@ LANDING = """<!DOCTYPE html><html lang="en"><head><title>Bing Images</title></he
 NEW_LAYOUT = """<div class="gallery-v9" data-items="eyJpdGVtcyI6WzEsMiwzXX0="><ig-tile key="1"></ig-tile></div>"""
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
     if exchange.path == "/th":
         _thumbnail(exchange, index)
     elif exchange.path != "/images/async":
         exchange.send(200, LANDING.encode(), content_type=HTML)
-    elif not _refuse(exchange, mood):
-        _results(exchange, index, mood)
+    elif not _refuse(exchange, fault):
+        _results(exchange, index, fault)
 
 
-def _refuse(exchange: Exchange, mood: str) -> bool:
-    match mood:
+def _refuse(exchange: Exchange, fault: str) -> bool:
+    match fault:
         case "landing_page":
             exchange.send(200, LANDING.encode(), content_type=HTML)
         case "other_country":
@@ -44,33 +45,35 @@ def _refuse(exchange: Exchange, mood: str) -> bool:
         case "new_layout":
             exchange.send(200, NEW_LAYOUT.encode(), content_type=HTML)
         case _:
-            return refuse(exchange, mood)
+            return refuse(exchange, fault)
     return True
 
 
-def _results(exchange: Exchange, index: Index, mood: str) -> None:
+def _results(exchange: Exchange, index: Index, fault: str) -> None:
     params = exchange.params
-    first = 1 if mood == "page_one_again" else max(1, _number(params.get("first", ""), 1))
+    first = 1 if fault == "page_one_again" else max(1, _number(params.get("first", ""), 1))
     count = min(LARGEST_PAGE, max(1, _number(params.get("count", ""), PAGE_SIZE)))
     hits = index.search("bing", params.get("q", ""))
+    if first > len(hits):
+        first = max(1, (len(hits) - 1) // count * count + 1)  # past the end the last page comes again
     page = hits[first - 1 : first - 1 + count]
-    if hits and not page:
-        exchange.send(200, b"", content_type=HTML)  # past the end there is no fragment at all
-        return
     items = [_item(hit, index) for hit in page]
-    if mood == "loose_markup":
+    if fault == "loose_markup":
         items[1:1] = ['<div class="imgpt"><div class="img_info"></div></div>', _link('{"murl":"http://cut')]
     rows = "".join(
         f'<li data-idx="{first + number}"><div class="iuscp isv">{item}</div></li>' for number, item in enumerate(items)
     )
+    following = first + count
+    words = quote(params.get("q", ""))
+    onward = f"/images/async?q={words}&amp;first={following}&amp;count={count}" if following <= len(hits) else ""
     exchange.send(
         200,
-        f'<div class="dgControl hover"><ul class="dgControl_list">{rows}</ul></div>'.encode(),
+        f'<div class="dgControl hover" data-nextUrl="{onward}"><ul class="dgControl_list">{rows}</ul></div>'.encode(),
         content_type=HTML,
     )
 
 
-def _item(hit: Hit, index: Index) -> str:
+def _item(hit: ListedPicture, index: Index) -> str:
     picture = hit.picture
     digest = hashlib.md5(picture.id.encode(), usedforsecurity=False).hexdigest()
     thumbnail = f"http://{index.sites['bing']}/th?id=OIP.{picture.id}&pid=15.1"

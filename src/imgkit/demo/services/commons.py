@@ -3,12 +3,12 @@
 import hashlib
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import REFUSALS, refuse
 from imgkit.demo.services.replies import LICENCES, send_json, whole_number
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 
-MOODS: Final[dict[str, str]] = {
+SERVICE_FAULTS: Final[dict[str, str]] = {
     **REFUSALS,
     "ratelimited": "200 with the error 'ratelimited'",
     "maxlag": "503 with the error 'maxlag' and Retry-After 1",
@@ -17,18 +17,18 @@ LARGEST_PAGE = 50
 POLICY = "Please set a user-agent and respect our robot policy https://w.wiki/4wJS. See also T400119."
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
     params = exchange.params
     if exchange.path != "/w/api.php":
         exchange.send(404, b"<h1>Not found</h1>", content_type="text/html")
     elif not _says_who_it_is(exchange.headers.get("User-Agent", "")):
         exchange.send(403, POLICY.encode(), content_type="text/plain")
-    elif mood == "ratelimited":
+    elif fault == "ratelimited":
         _fail(exchange, "ratelimited", "You've exceeded your rate limit. Please wait some time and try again.")
-    elif mood == "maxlag":
+    elif fault == "maxlag":
         _fail(exchange, "maxlag", "Waiting for 10.64.16.8: 6 seconds lagged.", status=503, retry_after="1")
-    elif refuse(exchange, mood):
+    elif refuse(exchange, fault):
         return
     elif params.get("format") != "json":
         exchange.send(200, b"<!DOCTYPE html><title>MediaWiki API result</title>", content_type="text/html")
@@ -63,7 +63,7 @@ def _search(exchange: Exchange, index: Index) -> None:
     send_json(exchange, body)
 
 
-def _page(hit: Hit, index: Index, params: dict[str, str], number: int) -> dict[str, object]:
+def _page(hit: ListedPicture, index: Index, params: dict[str, str], number: int) -> dict[str, object]:
     picture = hit.picture
     info: dict[str, object] = {
         "url": hit.url,

@@ -4,12 +4,12 @@ import json
 import re
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import REFUSALS, refuse
 from imgkit.demo.services.replies import JSON, LICENCES, whole_number, words
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 
-MOODS: Final[dict[str, str]] = {
+SERVICE_FAULTS: Final[dict[str, str]] = {
     **REFUSALS,
     "expired_key": "code 100 'Key has expired'",
     "unavailable": "code 105, to be asked again",
@@ -40,18 +40,18 @@ LICENCE_IDS = {
 CONSUMER = re.compile(r'oauth_consumer_key="([^"]*)"')
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
     if exchange.path.rstrip("/") != "/services/rest":
         exchange.send(404, b"<h1>Not found</h1>", content_type="text/html")
-    elif not refuse(exchange, mood):
-        _send(exchange, _reply(exchange, index, mood))
+    elif not refuse(exchange, fault):
+        _send(exchange, _reply(exchange, index, fault))
 
 
-def _reply(exchange: Exchange, index: Index, mood: str) -> dict[str, object]:
+def _reply(exchange: Exchange, index: Index, fault: str) -> dict[str, object]:
     params = exchange.params
-    if mood in FAILURES:
-        return _failure(*FAILURES[mood])
+    if fault in FAILURES:
+        return _failure(*FAILURES[fault])
     if _key(exchange) != KEY:
         return _failure(100, "Invalid API Key (Key has invalid format)")
     if params.get("format") != "json":
@@ -87,7 +87,7 @@ def _search(params: dict[str, str], index: Index) -> dict[str, object]:
     return {"photos": found, "stat": "ok"}
 
 
-def _photo(hit: Hit, index: Index, extras: list[str]) -> dict[str, object]:
+def _photo(hit: ListedPicture, index: Index, extras: list[str]) -> dict[str, object]:
     picture = hit.picture
     photo: dict[str, object] = {
         "id": str(hit.number),
@@ -118,7 +118,7 @@ def _photo(hit: Hit, index: Index, extras: list[str]) -> dict[str, object]:
     return photo
 
 
-def _size(hit: Hit, index: Index, name: str) -> dict[str, object]:
+def _size(hit: ListedPicture, index: Index, name: str) -> dict[str, object]:
     """A size that exists: smaller ones than the picture, and the original unless it is over 1,024 px."""
     longest = max(hit.width, hit.height)
     if name == "o":

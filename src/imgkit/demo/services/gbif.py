@@ -2,20 +2,20 @@
 
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import REFUSALS, refuse
 from imgkit.demo.services.replies import LICENCES, send_json, whole_number
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 from imgkit.demo.world import query_words
 
-MOODS: Final[dict[str, str]] = {**REFUSALS}
+SERVICE_FAULTS: Final[dict[str, str]] = {**REFUSALS}
 LARGEST_PAGE = 300
 DEEPEST = 10_000  # offsets from here on are restricted
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
-    if refuse(exchange, mood):
+    if refuse(exchange, fault):
         return
     if exchange.path == "/v1/species/match":
         _match(exchange, index)
@@ -67,7 +67,7 @@ def _occurrences(exchange: Exchange, index: Index) -> None:
     send_json(exchange, body)
 
 
-def _occurrence(hit: Hit) -> dict[str, object]:
+def _occurrence(hit: ListedPicture) -> dict[str, object]:
     licence = LICENCES[hit.picture.license][1]
     medium = {
         "type": "StillImage",

@@ -4,11 +4,11 @@ import json
 from typing import Final
 from urllib.parse import quote
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import HTML, REFUSALS, refuse
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 
-MOODS: Final[dict[str, str]] = {
+SERVICE_FAULTS: Final[dict[str, str]] = {
     **REFUSALS,
     "consent": "302 to the page that asks for consent",
     "sorry": "302 to the page with the captcha, which answers 429",
@@ -37,7 +37,7 @@ EMPTY = "<!DOCTYPE html><html><head><title>Google Search</title></head><body>{}<
 PAGE_SIZES = {"legacy_page": 100, "logo_first": 100, "async_json": 10, "wml": 10}
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
     if exchange.path.startswith("/sorry/"):
         exchange.send(429, CAPTCHA.encode(), content_type=HTML)
@@ -45,15 +45,15 @@ def answer(exchange: Exchange, index: Index, mood: str) -> None:
         exchange.send(200, CONSENT.encode(), content_type=HTML)
     elif exchange.path not in ("/search", "/wml/search"):
         exchange.send(404, b"<title>Error 404</title>", content_type=HTML)
-    elif mood in PAGE_SIZES:
-        _results(exchange, index, mood)
-    elif not _refuse(exchange, mood):
+    elif fault in PAGE_SIZES:
+        _results(exchange, index, fault)
+    elif not _refuse(exchange, fault):
         exchange.send(200, WALL.encode(), content_type=HTML)
 
 
-def _refuse(exchange: Exchange, mood: str) -> bool:
+def _refuse(exchange: Exchange, fault: str) -> bool:
     back = quote(exchange.target, safe="")
-    match mood:
+    match fault:
         case "consent":
             place = f"http://{exchange.sites['google']}/consent.google.com/ml?continue={back}&gl=DE"
             exchange.send(302, headers=[("Location", place)])
@@ -69,21 +69,21 @@ def _refuse(exchange: Exchange, mood: str) -> bool:
         case "access_denied":
             exchange.send(403, b"<html><title>403</title>Access denied.</html>", content_type=HTML)
         case _:
-            return refuse(exchange, mood)
+            return refuse(exchange, fault)
     return True
 
 
-def _results(exchange: Exchange, index: Index, mood: str) -> None:
+def _results(exchange: Exchange, index: Index, fault: str) -> None:
     params = exchange.params
-    size = PAGE_SIZES[mood]
+    size = PAGE_SIZES[fault]
     start = _start(params, size)
     hits = index.search("google", params.get("q", ""))[start : start + size]
-    if mood == "async_json":
+    if fault == "async_json":
         exchange.send(200, _async_json(hits).encode(), content_type="application/json; charset=utf-8")
-    elif mood == "wml":
+    elif fault == "wml":
         exchange.send(200, _wml(hits).encode(), content_type="application/xhtml+xml; charset=utf-8")
     else:
-        exchange.send(200, _legacy(hits, logo=mood == "logo_first").encode(), content_type=HTML)
+        exchange.send(200, _legacy(hits, logo=fault == "logo_first").encode(), content_type=HTML)
 
 
 def _start(params: dict[str, str], size: int) -> int:
@@ -96,7 +96,7 @@ def _start(params: dict[str, str], size: int) -> int:
     return int(page) * size if page.isdigit() else 0
 
 
-def _legacy(hits: list[Hit], *, logo: bool) -> str:
+def _legacy(hits: list[ListedPicture], *, logo: bool) -> str:
     entries = ",".join(
         f'[1,[0,"{hit.number}",["{_escaped(_thumbnail(hit))}",183,275],["{_escaped(hit.url)}",{hit.height},{hit.width}]]]'
         for hit in hits
@@ -110,11 +110,11 @@ def _escaped(url: str) -> str:
     return url.replace("=", "\\u003d").replace("&", "\\u0026")
 
 
-def _thumbnail(hit: Hit) -> str:
+def _thumbnail(hit: ListedPicture) -> str:
     return f"https://encrypted-tbn0.gstatic.com/images?q=tbn:{hit.number}"
 
 
-def _async_json(hits: list[Hit]) -> str:
+def _async_json(hits: list[ListedPicture]) -> str:
     results = [
         {
             "result": {
@@ -134,7 +134,7 @@ def _async_json(hits: list[Hit]) -> str:
     return ')]}\'\n22;["a",1]' + json.dumps(body, separators=(",", ":"))
 
 
-def _wml(hits: list[Hit]) -> str:
+def _wml(hits: list[ListedPicture]) -> str:
     links = "".join(
         f'<a href="/imgres?imgurl={quote(hit.url, safe="")}&amp;imgrefurl={quote(hit.page_url, safe="")}'
         f'&amp;h={hit.height}&amp;w={hit.width}&amp;tbnid={hit.number}"><img src="{_thumbnail(hit)}"/></a>'

@@ -2,30 +2,30 @@
 
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import REFUSALS, refuse
 from imgkit.demo.services.replies import send_json, whole_number
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 
-MOODS: Final[dict[str, str]] = {**REFUSALS, "quota": "429, the quota of the day is used up"}
+SERVICE_FAULTS: Final[dict[str, str]] = {**REFUSALS, "quota": "429, the quota of the day is used up"}
 KEY, ENGINE = "demo-google-key", "demo-engine"
 LARGEST_PAGE, LAST_START = 10, 91
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
     params = exchange.params
     num, start = whole_number(params, "num", 10), whole_number(params, "start", 1)
     if exchange.path != "/customsearch/v1":
         _fail(exchange, 404, "Requested entity was not found.", "NOT_FOUND")
-    elif mood == "quota":
+    elif fault == "quota":
         _fail(
             exchange,
             429,
             "Quota exceeded for quota metric 'Queries' and limit 'Queries per day'.",
             "RESOURCE_EXHAUSTED",
         )
-    elif refuse(exchange, mood):
+    elif refuse(exchange, fault):
         return
     elif params.get("key") != KEY:
         _fail(exchange, 400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT")
@@ -35,7 +35,7 @@ def answer(exchange: Exchange, index: Index, mood: str) -> None:
         _results(exchange, index.search("google", params.get("q", "")), num=num, start=start)
 
 
-def _results(exchange: Exchange, hits: list[Hit], *, num: int, start: int) -> None:
+def _results(exchange: Exchange, hits: list[ListedPicture], *, num: int, start: int) -> None:
     page = hits[start - 1 : start - 1 + num]
     body: dict[str, object] = {"kind": "customsearch#search", "queries": {"request": [{"startIndex": start}]}}
     if page:
@@ -45,7 +45,7 @@ def _results(exchange: Exchange, hits: list[Hit], *, num: int, start: int) -> No
     send_json(exchange, body)
 
 
-def _item(hit: Hit) -> dict[str, object]:
+def _item(hit: ListedPicture) -> dict[str, object]:
     return {
         "kind": "customsearch#result",
         "title": hit.picture.title,

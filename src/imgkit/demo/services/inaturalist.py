@@ -3,20 +3,20 @@
 import zlib
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import REFUSALS, refuse
 from imgkit.demo.services.replies import send_json, whole_number, words
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 from imgkit.demo.world import Topic
 
-MOODS: Final[dict[str, str]] = {**REFUSALS}
+SERVICE_FAULTS: Final[dict[str, str]] = {**REFUSALS}
 WINDOW = 10_000  # page × per_page
 LARGEST_PAGE = 200
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
-    if refuse(exchange, mood):
+    if refuse(exchange, fault):
         return
     if exchange.path == "/v1/taxa":
         _taxa(exchange, index)
@@ -58,11 +58,11 @@ def _observations(exchange: Exchange, index: Index) -> None:
     send_json(exchange, {"total_results": len(found), "page": page, "per_page": per_page, "results": results})
 
 
-def _grouped(index: Index, params: dict[str, str]) -> dict[int, list[Hit]]:
+def _grouped(index: Index, params: dict[str, str]) -> dict[int, list[ListedPicture]]:
     wanted = words(params, "taxon_id")
     topics = [topic for topic in index.world.topics if str(topic.taxon_id) in wanted]
     licences = words(params, "photo_license")
-    found: dict[int, list[Hit]] = {}
+    found: dict[int, list[ListedPicture]] = {}
     for topic in topics:
         for picture in index.world.listed("inaturalist", topic.label):
             if not licences or f"cc-{picture.license}" in licences or picture.license in licences:
@@ -76,7 +76,7 @@ def _grouped(index: Index, params: dict[str, str]) -> dict[int, list[Hit]]:
     return chosen
 
 
-def _observation(id: int, hits: list[Hit], index: Index) -> dict[str, object]:
+def _observation(id: int, hits: list[ListedPicture], index: Index) -> dict[str, object]:
     topic = next(topic for topic in index.world.topics if topic.label == hits[0].picture.listed_as)
     return {
         "id": id,
@@ -91,7 +91,7 @@ def _observation(id: int, hits: list[Hit], index: Index) -> dict[str, object]:
     }
 
 
-def _photo(hit: Hit) -> dict[str, object]:
+def _photo(hit: ListedPicture) -> dict[str, object]:
     stamp = "?1545368983" if hit.number % 4 == 0 else ""
     return {
         "id": hit.number,
@@ -104,7 +104,7 @@ def _photo(hit: Hit) -> dict[str, object]:
     }
 
 
-def _code(hit: Hit) -> str | None:
+def _code(hit: ListedPicture) -> str | None:
     licence = hit.picture.license
     if licence == "arr":
         return None

@@ -3,12 +3,12 @@
 import uuid
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.index import Hit, Index
 from imgkit.demo.services.refusals import REFUSALS, refuse
 from imgkit.demo.services.replies import LICENCES, send_json, whole_number, words
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.index import Index, ListedPicture
 
-MOODS: Final[dict[str, str]] = {
+SERVICE_FAULTS: Final[dict[str, str]] = {
     **REFUSALS,
     "throttled": "429 'Request was throttled' with a wait of one second",
     "quota": "429 'Request was throttled' with a wait of a day",
@@ -19,12 +19,12 @@ LAST_PAGE = 20
 LARGEST_PAGE = {"anonymous": 20, "token": 240}
 
 
-def answer(exchange: Exchange, index: Index, mood: str) -> None:
+def answer(exchange: Exchange, index: Index, fault: str) -> None:
     """Answer a request to the service."""
     path = exchange.path
-    if mood in ("throttled", "quota"):
-        _throttle(exchange, seconds=1 if mood == "throttled" else 86_400)
-    elif refuse(exchange, mood):
+    if fault in ("throttled", "quota"):
+        _throttle(exchange, seconds=1 if fault == "throttled" else 86_400)
+    elif refuse(exchange, fault):
         return
     elif path == "/v1/images/":
         _search(exchange, index)
@@ -85,7 +85,7 @@ def _results(exchange: Exchange, index: Index, *, size: int, page: int) -> None:
     send_json(exchange, body)
 
 
-def _result(hit: Hit, exchange: Exchange) -> dict[str, object]:
+def _result(hit: ListedPicture, exchange: Exchange) -> dict[str, object]:
     picture = hit.picture
     home = f"http://{exchange.sites['openverse']}/v1/images/{_id(hit)}/"
     sparse = hit.number % 4 == 0  # many records lack size and creator
@@ -117,7 +117,7 @@ def _result(hit: Hit, exchange: Exchange) -> dict[str, object]:
     }
 
 
-def _id(hit: Hit) -> str:
+def _id(hit: ListedPicture) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, hit.picture.id))
 
 

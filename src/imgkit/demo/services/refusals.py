@@ -1,9 +1,9 @@
-"""The moods that every service can have: refusing, stalling and failing in the ways all services share."""
+"""The faults that every service can have: refusing, stalling and failing in the ways all services share."""
 
 from typing import Final
 
-from imgkit.demo.exchange import Exchange
-from imgkit.demo.transport import STALL_SECONDS
+from imgkit.demo.web.exchange import Exchange
+from imgkit.demo.web.transport import STALL_SECONDS
 
 REFUSALS: Final[dict[str, str]] = {
     "throttled": "429 with Retry-After 1",
@@ -20,11 +20,11 @@ REFUSALS: Final[dict[str, str]] = {
 HTML = "text/html; charset=utf-8"
 
 
-def refuse(exchange: Exchange, mood: str) -> bool:
-    """Answer in one of the moods of ``REFUSALS``; returns False, and sends nothing, in any other mood."""
-    match mood:
+def refuse(exchange: Exchange, fault: str) -> bool:
+    """Answer with one of the faults of ``REFUSALS``; returns False, and sends nothing, for any other fault."""
+    match fault:
         case "throttled" | "throttled_long":
-            seconds = "1" if mood == "throttled" else "3600"
+            seconds = "1" if fault == "throttled" else "3600"
             exchange.send(429, b"Too many requests", content_type="text/plain", headers=[("Retry-After", seconds)])
         case "forbidden":
             exchange.send(403, b"<h1>Forbidden</h1>", content_type=HTML)

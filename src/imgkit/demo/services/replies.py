@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from imgkit.demo.exchange import Exchange, Headers
+from imgkit.demo.web.exchange import Exchange, Headers
 
 JSON = "application/json; charset=utf-8"
 LICENCES: Final[dict[str, tuple[str, str]]] = {

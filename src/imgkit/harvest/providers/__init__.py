@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from imgkit.harvest.providers import bing, commons, flickr, folder, gbif, google, inaturalist, openverse, urls
+from imgkit.harvest.providers import bing, commons, files, flickr, folder, gbif, google, inaturalist, openverse, urls
 from imgkit.harvest.providers.interface import Provider
 
 PROVIDERS: Final[dict[str, Provider]] = {
@@ -17,6 +17,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
         gbif.PROVIDER,
         urls.PROVIDER,
         folder.PROVIDER,
+        files.PROVIDER,
     )
 }
 """Name to provider, in the order in which the plan lists them."""

@@ -1,28 +1,33 @@
 """Bing image search: the fragments of its result page, unofficial and without a key."""
 
-import html.parser
-import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
-from imgkit.harvest import excludes, filters
-from imgkit.harvest.providers import bookmark
-from imgkit.harvest.providers.answers import ready_at, refusal, text_body, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
+from imgkit.harvest.providers.answers import (
+    SAMPLE_BYTES,
+    challenged,
+    is_challenge,
+    ready_at,
+    refusal,
+    text_body,
+    unknown_layout,
+)
+from imgkit.harvest.providers.bing_pages import BingHit, BingPage, answers_something_else, query_words
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
-    Page,
     Provider,
     Ready,
-    Request,
     Response,
+    ResultPage,
     SearchQuery,
+    ServiceRequest,
 )
-from imgkit.harvest.providers.json_fields import plain, text
+from imgkit.harvest.providers.json_fields import text
+from imgkit.harvest.search import excludes, filters, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "Bing"
@@ -30,15 +35,11 @@ HOME: Final = "https://www.bing.com"
 VARIABLE: Final = "IMGKIT_BING_URL"
 PAGE_SIZE: Final = 35
 MAX_RESULTS: Final = 1000  # later pages repeat earlier ones
-COOL_DOWN_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """One result as Bing's page describes it."""
-
-    metadata: Mapping[str, object]
-    dimensions: str
+COOL_DOWN_SECONDS: Final = 20.0
+WORTH_NEGATING: Final = 0.25  # share of the first page's results that hold an excluded word
+MOST_NEGATED_WORDS: Final = 3
+NEGATED: Final = "negated"
+"""The fact of a cursor that says that excluded words are sent."""
 
 
 def check(environ: Mapping[str, str]) -> Ready | Missing:
@@ -46,22 +47,32 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
     return ready_at(environ, VARIABLE, HOME)
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
-    """Ask for the next 35 results."""
-    mark = bookmark.read(cursor)
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
+    """Ask for the next 35 results.
+
+    Excluded words are left out here, so ``-word`` is sent only where the first page shows that it pays: when so many
+    of its results hold an excluded word that the search would mostly bring what is thrown away, and when the words
+    are few, since long negations bring pages about something else.
+    """
+    mark = paging.read(cursor)
     answer = fetch(_request(query, mark, ready))
     page = refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
-    parser = _parse(text_body(answer))
-    if not parser.hits:
-        return _without_hits(answer, parser, mark)
-    return _with_hits(parser.hits, mark)
+        return page or ResultPage(verdict="transient")
+    found = BingPage(text_body(answer))
+    words = excludes.without_negations(query.text)
+    hits = found.results(words)
+    if not hits:
+        return _without_hits(answer, found, mark)
+    if answers_something_else(hits, query_words(words)):
+        return _something_else(words, answer, mark)
+    return _with_hits(hits, found.more, query, mark)
 
 
-def _request(query: SearchQuery, mark: Bookmark, ready: Ready) -> Request:
+def _request(query: SearchQuery, mark: Cursor, ready: Ready) -> ServiceRequest:
+    words = excludes.without_negations(query.text)
     params = {
-        "q": excludes.with_negations(query.text, query.exclude),
+        "q": excludes.with_negations(words, query.exclude) if NEGATED in mark.facts else words,
         "async": "1",
         "first": str(mark.page * PAGE_SIZE + 1),
         "count": str(PAGE_SIZE),
@@ -71,104 +82,79 @@ def _request(query: SearchQuery, mark: Bookmark, ready: Ready) -> Request:
     if qft := filters.for_bing(query.filters):
         params["qft"] = qft
     headers = {"Accept": "text/html", "Accept-Language": f"{query.language},{query.language[:2]};q=0.8"}
-    return Request(url=f"{ready.base}/images/async", params=params, headers=headers)
+    return ServiceRequest(url=f"{ready.base}/images/async", params=params, headers=headers)
 
 
-def _with_hits(hits: list[Hit], mark: Bookmark) -> Page:
-    addresses = [text(hit.metadata, "murl") for hit in hits]
-    new = mark.new(addresses)
-    if not new and mark.page and mark.facts.get("first") == _fingerprint(addresses):
-        detail = f"{TITLE} serves its first page again: it is limiting us"
-        return Page(verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=COOL_DOWN_SECONDS)
-    if not new:
-        return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
+def _with_hits(hits: list[BingHit], more: bool | None, query: SearchQuery, mark: Cursor) -> ResultPage:
+    """Return the page for an answer with results.
+
+    Past the end Bing repeats its last page. When it limits a client it serves the first page whatever was asked for:
+    that is told by its saying that more follows, or by another page that came in between.
+    """
+    addresses = [hit.url for hit in hits]
+    new, shown = mark.new(addresses), _fingerprint(addresses)
+    first, last = mark.facts.get("first"), mark.facts.get("last", mark.facts.get("first"))
+    if not new and shown == first and (more is True or last != first):
+        detail = f"{TITLE} serves its first page again: it seems to limit us"
+        return ResultPage(verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=COOL_DOWN_SECONDS)
     new = new[: MAX_RESULTS - mark.given]
-    proposals = tuple(_proposal(hits[at], mark.given + rank) for rank, at in enumerate(new, start=1))
-    following = mark.after([proposal.url for proposal in proposals])
-    if mark.page == 0:
-        following = Bookmark(
-            page=1, given=following.given, seen=following.seen, facts={"first": _fingerprint(addresses)}
-        )
+    proposals = [_proposal(hits[at], mark.given + rank) for rank, at in enumerate(new, start=1)]
+    following = mark.after([one.url for one in proposals], last=shown, **({} if first else {"first": shown}))
     if following.given >= MAX_RESULTS:
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
-    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+        return paging.at_most(proposals, MAX_RESULTS, title=TITLE)
+    if mark.page == 0 and NEGATED not in mark.facts and _pays_to_negate(proposals, query):
+        again = replace(following, page=0, facts={NEGATED: "1"})
+        return paging.page_of(proposals, again, more=True, title=TITLE)
+    return paging.page_of(proposals, following, more=more, title=TITLE)
 
 
-def _without_hits(answer: Response, parser: "_Results", mark: Bookmark) -> Page:
-    if parser.unreadable:
+def _pays_to_negate(proposals: list[Proposal], query: SearchQuery) -> bool:
+    if not 0 < sum(len(word.split()) for word in query.exclude) <= MOST_NEGATED_WORDS:
+        return False
+    held = sum(bool(excludes.excluded_by(one, query.exclude)) for one in proposals)
+    return held > 0 and held >= WORTH_NEGATING * len(proposals)
+
+
+def _something_else(words: str, answer: Response, mark: Cursor) -> ResultPage:
+    """Return the page for results that are not about the query: none of them is proposed."""
+    what = f"answers something else than '{words}': hardly any of its results names a word of it"
+    if mark.given:
+        return ResultPage(verdict="end", detail=f"{TITLE} has {mark.given:,} results; behind them it {what}")
+    sample = answer.body[:SAMPLE_BYTES]
+    return ResultPage(verdict="unrelated", cursor=mark.as_json(), detail=f"{TITLE} {what}", sample=sample)
+
+
+def _without_hits(answer: Response, found: BingPage, mark: Cursor) -> ResultPage:
+    if found.unreadable:
         return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
-    if parser.is_document:
+    if is_challenge(answer):
+        return challenged(TITLE, mark.as_json())
+    if found.is_document and not found.is_result_list:
         detail = f"{TITLE} answered with its landing page instead of results: it keeps programs out"
-        return Page(verdict="blocked", cursor=mark.as_json(), detail=detail)
-    if answer.body.strip() and not parser.is_result_list:
+        return ResultPage(verdict="blocked", cursor=mark.as_json(), detail=detail)
+    if answer.body.strip() and not found.is_result_list:
         return unknown_layout(answer, TITLE, mark.as_json())
-    if mark.page == 0:
-        return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
-    return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
+    following = mark.after([]) if mark.given else mark  # a first page is asked for again
+    return paging.page_of((), following, more=found.more, title=TITLE)
 
 
-def _proposal(hit: Hit, rank: int) -> Proposal:
-    size = re.match(r"\s*(\d{1,6})\s*[x×]\s*(\d{1,6})", hit.dimensions)
+def _proposal(hit: BingHit, rank: int) -> Proposal:
+    width, height = hit.size
     return Proposal(
-        url=text(hit.metadata, "murl"),
+        url=hit.url,
         rank=rank,
-        page_url=text(hit.metadata, "purl"),
-        title=plain(text(hit.metadata, "t")),
-        tags=plain(text(hit.metadata, "desc")),
+        page_url=hit.page_url,
+        title=hit.title,
+        tags=hit.description,
         thumbnail=text(hit.metadata, "turl"),
-        width=int(size[1]) if size else None,
-        height=int(size[2]) if size else None,
+        fallbacks=(hit.own_copy,) if hit.own_copy and hit.own_copy != hit.url else (),
+        width=width,
+        height=height,
     )
 
 
 def _fingerprint(addresses: list[str]) -> str:
-    return bookmark.digest("\n".join(sorted(addresses))).hex()
-
-
-def _parse(markup: str) -> "_Results":
-    parser = _Results()
-    try:
-        parser.feed(markup)
-        parser.close()
-    except AssertionError:  # html.parser on a malformed declaration; what was read before it counts
-        parser.unreadable += 1
-    return parser
-
-
-class _Results(html.parser.HTMLParser):
-    """Collects the results of a page: the ``m`` attribute of each ``a.iusc`` and the size text that follows it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.hits: list[Hit] = []
-        self.unreadable = 0
-        self.is_result_list = False
-        self.is_document = False
-        self._in_size = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        classes = (attributes.get("class") or "").split()
-        self.is_document |= tag in ("html", "body")
-        self.is_result_list |= bool({"dgControl", "dgControl_list", "iuscp", "imgpt"} & set(classes))
-        if tag == "a" and "iusc" in classes:
-            self._read(attributes.get("m"))
-        self._in_size = tag == "span" and "nowrap" in classes and bool(self.hits)
-
-    def handle_data(self, data: str) -> None:
-        if self._in_size and not self.hits[-1].dimensions:
-            self.hits[-1] = Hit(metadata=self.hits[-1].metadata, dimensions=data)
-        self._in_size = False
-
-    def _read(self, attribute: str | None) -> None:
-        try:
-            metadata = json.loads(attribute or "")
-        except (ValueError, RecursionError):
-            metadata = None
-        if isinstance(metadata, dict) and text(metadata, "murl"):
-            self.hits.append(Hit(metadata=metadata, dimensions=""))
-        else:
-            self.unreadable += 1
+    return paging.digest("\n".join(sorted(addresses))).hex()
 
 
 PROVIDER: Final = Provider(
@@ -180,7 +166,6 @@ PROVIDER: Final = Provider(
     page_size=PAGE_SIZE,
     max_results=MAX_RESULTS,
     default="always",
-    negates=True,
     licensed=False,
     filters=frozenset({"size", "color", "type", "license", "date", "layout", "people", "safe", "language"}),
     policy=HostPolicy(pause_seconds=1.0, quota="unofficial and best effort: one request a second"),

@@ -5,25 +5,24 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from imgkit.harvest import excludes, licences
-from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.answers import json_body, ready_at, refusal, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
 from imgkit.harvest.providers.flickr_signed import signed_call
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
     NoAnswer,
-    Page,
+    PageVerdict,
     Provider,
     Ready,
-    Request,
     Response,
+    ResultPage,
     SearchQuery,
-    Verdict,
+    ServiceRequest,
 )
 from imgkit.harvest.providers.json_fields import items, mapping, number, objects, positive, text
+from imgkit.harvest.search import excludes, licences, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "Flickr"
@@ -31,7 +30,10 @@ HOME: Final = "https://api.flickr.com"
 VARIABLE: Final = "IMGKIT_FLICKR_URL"
 PAGE_SIZE: Final = 500
 MAX_RESULTS: Final = 4000  # later pages repeat earlier ones
-SIZES: Final = ("l", "h", "k", "c", "o", "z", "m")  # longest sides 1024, 1600, 2048, 800, original, 640, 500
+SIZES: Final = ("l", "h", "k", "c", "o", "3k", "4k", "f", "5k", "6k", "z", "m", "w", "n", "s", "q", "t", "sq")
+"""Sizes in the order in which they suit us: 1024, 1600, 2048, 800, original, 3072 to 6144, 640, 500, 400, 320, 240 and
+100 px as the longest side; q and sq are cut to squares. Small originals have only some of the last ones."""
+SMALL: Final = ("s", "q", "t", "sq")  # no stand-in for a picture that is gone
 EXTRAS: Final = "license,owner_name,date_taken,tags,o_dims,media,path_alias," + ",".join(f"url_{s}" for s in SIZES)
 SEARCH: Final = "flickr.photos.search"
 LICENCE_LIST: Final = "flickr.photos.licenses.getInfo"
@@ -51,7 +53,7 @@ LICENCES: Final[dict[str, tuple[str, str]]] = {
 }
 """Flickr's number of a licence to our code and its version, as far as they are known without asking."""
 
-ERRORS: Final[dict[int, tuple[Verdict, str]]] = {
+ERRORS: Final[dict[int, tuple[PageVerdict, str]]] = {
     1: ("empty", "too many tags in the query"),
     3: ("empty", "the query is empty"),
     10: ("transient", "its search is not available just now"),
@@ -87,18 +89,18 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
     return ready_at(environ, VARIABLE, HOME, note=note, key=key, secret=secret)
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
     """Ask for the next 500 results."""
-    mark = bookmark.read(cursor)
+    mark = paging.read(cursor)
     if LICENCE_LIST not in ready.memory and (problem := _learn_licences(mark, fetch, ready)):
         return problem
     known = _known_licences(ready)
-    if not _licence_numbers(query, known):
-        return Page(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
+    if query.licences and not _licence_numbers(query, known):
+        return ResultPage(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
     answer = _call(SEARCH, _arguments(query, mark, known), fetch, ready)
     page = refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if text(body, "stat") == "fail":
         return _failed(answer, number(body, "code"), text(body, "message"), mark)
@@ -110,12 +112,12 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     return _results(photos, number(body, "photos", "pages"), mark, known)
 
 
-def _learn_licences(mark: Bookmark, fetch: Fetch, ready: Ready) -> Page | None:
+def _learn_licences(mark: Cursor, fetch: Fetch, ready: Ready) -> ResultPage | None:
     """Ask once for the list of licences, since new ones get new numbers; a refusal is one of the search too."""
     answer = _call(LICENCE_LIST, {}, fetch, ready)
     page = refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if text(body, "stat") == "fail":
         return _failed(answer, number(body, "code"), text(body, "message"), mark)
@@ -139,14 +141,14 @@ def _known_licences(ready: Ready) -> dict[str, tuple[str, str]]:
     return {**{number_: (code, version) for number_, (code, version) in learnt.items()}, **LICENCES}
 
 
-def _arguments(query: SearchQuery, mark: Bookmark, known: Mapping[str, tuple[str, str]]) -> dict[str, str]:
-    return {
+def _arguments(query: SearchQuery, mark: Cursor, known: Mapping[str, tuple[str, str]]) -> dict[str, str]:
+    licence = {"license": ",".join(_licence_numbers(query, known))} if query.licences else {}
+    return licence | {
         "text": excludes.with_negations(query.text, query.exclude),
         "sort": "relevance",
         "media": "photos",
         "content_types": "0",
         "safe_search": "1" if query.safe_search else "3",
-        "license": ",".join(_licence_numbers(query, known)),
         "per_page": str(PAGE_SIZE),
         "page": str(mark.page + 1),
         "extras": EXTRAS,
@@ -154,11 +156,8 @@ def _arguments(query: SearchQuery, mark: Bookmark, known: Mapping[str, tuple[str
 
 
 def _licence_numbers(query: SearchQuery, known: Mapping[str, tuple[str, str]]) -> list[str]:
-    """Return Flickr's numbers of the licences to ask for; unless asked for, not "all rights reserved"."""
-    if not query.licences:
-        chosen = [number_ for number_, (code, _) in known.items() if code != "arr"]
-    else:
-        chosen = [number_ for number_, (code, _) in known.items() if licences.allowed(code, query.licences)]
+    """Return Flickr's numbers of the licences that were asked for."""
+    chosen = [number_ for number_, (code, _) in known.items() if licences.allowed(code, query.licences)]
     return sorted(chosen, key=lambda number_: (len(number_), number_))
 
 
@@ -167,10 +166,10 @@ def _call(method: str, arguments: Mapping[str, str], fetch: Fetch, ready: Ready)
     if ready.keys.get("secret"):
         return signed_call(url, method, arguments, fetch, key=ready.keys["key"], secret=ready.keys["secret"])
     params = {"method": method, "api_key": ready.keys["key"], "format": "json", "nojsoncallback": "1", **arguments}
-    return fetch(Request(url=url, params=params))
+    return fetch(ServiceRequest(url=url, params=params))
 
 
-def _failed(answer: Response, code: int | None, message: str, mark: Bookmark) -> Page:
+def _failed(answer: Response, code: int | None, message: str, mark: Cursor) -> ResultPage:
     known = ERRORS.get(code if code is not None else -1)
     if known is None:
         return unknown_layout(answer, TITLE, mark.as_json(), why=f"error {code}: {message}")
@@ -178,25 +177,19 @@ def _failed(answer: Response, code: int | None, message: str, mark: Bookmark) ->
     if verdict == "schema_changed":
         return unknown_layout(answer, TITLE, mark.as_json(), why=f"{what} ({code})")
     cursor = None if verdict == "empty" else mark.as_json()
-    return Page(verdict=verdict, cursor=cursor, detail=f"{TITLE}: {what} ({code}: {message})")
+    return ResultPage(verdict=verdict, cursor=cursor, detail=f"{TITLE}: {what} ({code}: {message})")
 
 
 def _results(
-    photos: list[dict[str, object]], pages: int | None, mark: Bookmark, known: Mapping[str, tuple[str, str]]
-) -> Page:
-    new = [photos[at] for at in mark.new([text(photo, "id") for photo in photos])]
-    if not new and mark.given:
-        return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
-    new = new[: MAX_RESULTS - mark.given]
-    proposals = tuple(_proposal(photo, mark.given + rank, known) for rank, photo in enumerate(new, start=1))
+    photos: list[dict[str, object]], pages: int | None, mark: Cursor, known: Mapping[str, tuple[str, str]]
+) -> ResultPage:
+    new = [photos[at] for at in mark.new([text(photo, "id") for photo in photos])][: MAX_RESULTS - mark.given]
+    proposals = [_proposal(photo, mark.given + rank, known) for rank, photo in enumerate(new, start=1)]
     following = mark.after([text(photo, "id") for photo in new])
-    if following.page * PAGE_SIZE >= MAX_RESULTS:
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
-    if pages is not None and following.page < pages and photos:
-        return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
-    if not following.given:
-        return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
-    return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} results")
+    more = None if pages is None else following.page < pages
+    if more is not False and following.page * PAGE_SIZE >= MAX_RESULTS:
+        return paging.at_most(proposals, MAX_RESULTS, title=TITLE)
+    return paging.page_of(proposals, following, more=more, title=TITLE)
 
 
 def _addresses(photo: Mapping[str, object]) -> list[tuple[str, str]]:
@@ -219,7 +212,7 @@ def _proposal(photo: Mapping[str, object], rank: int, known: Mapping[str, tuple[
         author_url=f"https://www.flickr.com/people/{owner}" if owner else "",
         license=licences.written(code, version),
         license_url=licences.address(code, version),
-        fallbacks=tuple(address for _, address in addresses[1:]),
+        fallbacks=tuple(address for other, address in addresses[1:] if other not in SMALL),
         width=positive(photo, f"width_{size}"),
         height=positive(photo, f"height_{size}"),
     )

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from imgkit.harvest.providers.interface import Fetch, NoAnswer, Request, Response
+from imgkit.harvest.providers.interface import Fetch, NoAnswer, Response, ServiceRequest
 
 if TYPE_CHECKING:
     from requests.auth import AuthBase
@@ -55,7 +55,7 @@ class _Transport:
         prepared = requests.Request("POST", url, data=data, auth=auth).prepare()
         body = prepared.body if isinstance(prepared.body, bytes) else str(prepared.body or "").encode()
         headers = {name: _text(value) for name, value in prepared.headers.items() if name != "Content-Length"}
-        self.answer = self._fetch(Request(url=url, method="POST", headers=headers, body=body))
+        self.answer = self._fetch(ServiceRequest(url=url, method="POST", headers=headers, body=body))
         if isinstance(self.answer, NoAnswer):
             return _Answer(content=b"")
         return _Answer(content=self.answer.body)

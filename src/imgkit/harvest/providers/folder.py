@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from imgkit.harvest.providers import bookmark
-from imgkit.harvest.providers.interface import Fetch, HostPolicy, Missing, Page, Provider, Ready, SearchQuery
+from imgkit.files import read_error
+from imgkit.harvest.providers.interface import Fetch, HostPolicy, Missing, Provider, Ready, ResultPage, SearchQuery
+from imgkit.harvest.search import paging
 from imgkit.manifest.nouns import Proposal
 
 PAGE_SIZE: Final = 500
@@ -17,44 +18,39 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
     return Ready(note="reads this machine")
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
     """List the next 500 files, in the order of their paths; hidden files and folders are left out.
 
     ``fetch`` is not used. The cursor holds the last path, so files that come later behind it are found as well.
+
+    Raises:
+        ResourceError: a folder cannot be listed; leaving its pictures out would hide them.
     """
-    mark = bookmark.read(cursor)
+    mark = paging.read(cursor)
     root = Path(query.text)
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
-        return Page(verdict="unreachable", cursor=mark.as_json(), detail=f"{root} {what}")
-    try:
-        files = sorted(_files(root))
-    except OSError as error:
-        detail = f"{error.filename or root} cannot be read: {error.strerror}"
-        return Page(verdict="unreachable", cursor=mark.as_json(), detail=detail)
+        return ResultPage(verdict="unreachable", cursor=mark.as_json(), detail=f"{root} {what}")
+    files = sorted(_files(root))
     last = mark.facts.get("last", "")
     waiting = [name for name in files if name > last]
     if not waiting:
         if mark.given:
-            return Page(verdict="end", detail=f"{mark.given} files")
-        return Page(verdict="empty", detail=f"{root} holds no files")
+            return ResultPage(verdict="end", detail=f"{mark.given} files")
+        return ResultPage(verdict="empty", detail=f"{root} holds no files")
     names = waiting[:PAGE_SIZE]
     proposals = tuple(_proposal(root, name, mark.given + rank) for rank, name in enumerate(names, start=1))
     if len(names) == len(waiting):
-        return Page(verdict="end", proposals=proposals, detail=f"{mark.given + len(names)} files")
-    following = bookmark.Bookmark(page=mark.page + 1, given=mark.given + len(names), facts={"last": names[-1]})
-    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+        return ResultPage(verdict="end", proposals=proposals, detail=f"{mark.given + len(names)} files")
+    following = paging.Cursor(page=mark.page + 1, given=mark.given + len(names), facts={"last": names[-1]})
+    return ResultPage(verdict="ok", proposals=proposals, cursor=following.as_json())
 
 
 def _files(root: Path) -> Iterator[str]:
-    """Yield the paths of all files below ``root``, relative to it; links to folders are not followed.
-
-    Raises:
-        OSError: a folder cannot be read; leaving its pictures out would hide them.
-    """
+    """Yield the paths of all files below ``root``, relative to it; links to folders are not followed."""
 
     def stop(error: OSError) -> None:
-        raise error
+        raise read_error(error, Path(error.filename or root))
 
     for folder, folders, names in os.walk(root, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -63,9 +59,22 @@ def _files(root: Path) -> Iterator[str]:
                 yield (Path(folder) / name).relative_to(root).as_posix()
 
 
+def address_of(path: Path) -> str:
+    """Return the ``file:`` address of a path, with what changes when the file is written anew behind ``#``.
+
+    A file that was replaced is another candidate by that, and is read again.
+    """
+    try:
+        found = path.stat()
+        version = f"#{found.st_mtime_ns:x}-{found.st_size:x}"
+    except OSError:
+        version = ""  # reading it says what is wrong
+    return f"{path.absolute().as_uri()}{version}"
+
+
 def _proposal(root: Path, name: str, rank: int) -> Proposal:
     title = name.encode("utf-8", "replace").decode("utf-8")  # a name need not be UTF-8
-    return Proposal(url=(root / name).absolute().as_uri(), rank=rank, title=title)
+    return Proposal(url=address_of(root / name), rank=rank, title=title)
 
 
 PROVIDER: Final = Provider(
@@ -75,6 +84,8 @@ PROVIDER: Final = Provider(
     check=check,
     page_size=PAGE_SIZE,
     local=True,
+    proposes_files=True,
+    edited=True,
     licensed=False,
     policy=HostPolicy(pause_seconds=0.0),
 )

@@ -4,23 +4,22 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from imgkit.harvest import excludes, licences
-from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.answers import json_body, ready_at, refusal, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
 from imgkit.harvest.providers.inaturalist import sized
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
-    Page,
     Provider,
     Ready,
-    Request,
     Response,
+    ResultPage,
     SearchQuery,
+    ServiceRequest,
 )
 from imgkit.harvest.providers.json_fields import mapping, objects, text
+from imgkit.harvest.search import excludes, licences, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "GBIF"
@@ -29,7 +28,8 @@ VARIABLE: Final = "IMGKIT_GBIF_URL"
 PAGE_SIZE: Final = 300
 MAX_OFFSET: Final = 10_000  # beyond it GBIF wants a download request instead
 PHOTOS_PER_OCCURRENCE: Final = 2
-_OBSERVATION = re.compile(r"inaturalist\.org/observations/(\d+)")
+_OBSERVATION = re.compile(r"inaturalist\.[a-z.]+/observations/(\d+)")
+"""The page of an observation; the pages of its photographs have another address."""
 
 
 def check(environ: Mapping[str, str]) -> Ready | Missing:
@@ -37,15 +37,15 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
     return ready_at(environ, VARIABLE, HOME)
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
     """Ask for the photographs of the next 300 records; the first call also looks up the taxon.
 
     A query that is not a scientific name is ``empty``. Only what people saw outdoors: no museum scans.
     """
-    mark = bookmark.read(cursor)
+    mark = paging.read(cursor)
     if "taxon" not in mark.facts:
         found = _taxon(query, mark, fetch, ready)
-        if isinstance(found, Page):
+        if isinstance(found, ResultPage):
             return found
         mark = found
     params = {
@@ -55,10 +55,10 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
         "limit": str(PAGE_SIZE),
         "offset": str(mark.page * PAGE_SIZE),
     }
-    answer = fetch(Request(url=f"{ready.base}/v1/occurrence/search", params=params))
+    answer = fetch(ServiceRequest(url=f"{ready.base}/v1/occurrence/search", params=params))
     page = refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
@@ -68,34 +68,43 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     return _results(hits, body, mark)
 
 
-def _taxon(query: SearchQuery, mark: Bookmark, fetch: Fetch, ready: Ready) -> Bookmark | Page:
+def _taxon(query: SearchQuery, mark: Cursor, fetch: Fetch, ready: Ready) -> Cursor | ResultPage:
     name = excludes.without_negations(query.text).replace('"', "")
-    answer = fetch(Request(url=f"{ready.base}/v1/species/match", params={"name": name}))
+    answer = fetch(ServiceRequest(url=f"{ready.base}/v1/species/match", params={"name": name}))
     if (page := refusal(answer, TITLE, mark.as_json())) is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = mapping(json_body(answer))
     if "matchType" not in body:
         return unknown_layout(answer, TITLE, mark.as_json())
-    key = text(body, "usageKey")
+    key = _accepted(body)
     if body["matchType"] != "EXACT" or not key.isdecimal():
-        return Page(verdict="empty", detail=f"'{name}' is not a scientific name at {TITLE}")
-    return Bookmark(facts={"taxon": key})
+        return ResultPage(verdict="empty", detail=f"'{name}' is not a scientific name at {TITLE}")
+    return Cursor(facts={"taxon": key})
+
+
+def _accepted(match: Mapping[str, object]) -> str:
+    """Return the key under which the records of a name stand: that of the accepted name where it is a synonym."""
+    own = text(match, "usageKey")
+    is_synonym = match.get("synonym") is True or "SYNONYM" in text(match, "status").upper()
+    if not is_synonym:
+        return own
+    ranked = text(match, f"{text(match, 'rank').lower()}Key")  # "speciesKey" of a synonym is the accepted species
+    return text(match, "acceptedUsageKey") or ranked or own
 
 
 def _results(
-    hits: list[tuple[dict[str, object], dict[str, object]]], body: Mapping[str, object], mark: Bookmark
-) -> Page:
+    hits: list[tuple[dict[str, object], dict[str, object]]], body: Mapping[str, object], mark: Cursor
+) -> ResultPage:
     new = [hits[at] for at in mark.new([_address(media) for _, media in hits])]
     proposals = tuple(
         _proposal(occurrence, media, mark.given + rank) for rank, (occurrence, media) in enumerate(new, start=1)
     )
     following = mark.after([proposal.url for proposal in proposals])
-    more = body.get("endOfRecords") is False and bool(body["results"])
-    if more and following.page * PAGE_SIZE < MAX_OFFSET:
-        return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
-    if not following.given:
-        return Page(verdict="empty", detail=f"{TITLE} has no photographs of this taxon")
-    return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} photographs")
+    ended = body.get("endOfRecords")
+    more = not ended if isinstance(ended, bool) else None
+    if more is not False and following.page * PAGE_SIZE >= MAX_OFFSET:
+        return paging.at_most(proposals, MAX_OFFSET, title=TITLE, what="records")
+    return paging.page_of(proposals, following, more=more, title=TITLE, what="photographs")
 
 
 def _photos(occurrence: dict[str, object]) -> list[tuple[dict[str, object], dict[str, object]]]:
@@ -110,8 +119,9 @@ def _address(media: Mapping[str, object]) -> str:
 
 
 def _proposal(occurrence: Mapping[str, object], media: Mapping[str, object], rank: int) -> Proposal:
+    pages = (text(occurrence, "references"), text(media, "references"), text(occurrence, "occurrenceID"))
     page_url = text(media, "references") or text(occurrence, "references")
-    observed = _OBSERVATION.search(page_url)
+    observed = next(filter(None, map(_OBSERVATION.search, pages)), None)
     licence = text(media, "license") or text(occurrence, "license")
     original = text(media, "identifier")
     return Proposal(

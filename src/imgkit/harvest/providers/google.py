@@ -4,23 +4,32 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from imgkit.harvest import excludes, filters
-from imgkit.harvest.providers import bookmark, google_api
-from imgkit.harvest.providers.answers import host_of, ready_at, refusal, text_body, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
-from imgkit.harvest.providers.google_pages import Hit, find_hits, hits_by_icrawler, is_empty_json
+from imgkit.harvest.providers import google_api
+from imgkit.harvest.providers.answers import (
+    SAMPLE_BYTES,
+    host_of,
+    is_challenge,
+    ready_at,
+    refusal,
+    text_body,
+    unknown_layout,
+)
+from imgkit.harvest.providers.google_pages import GoogleHit, find_hits, hits_by_icrawler, is_empty_json
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
     NoAnswer,
-    Page,
     Provider,
     Ready,
-    Request,
     Response,
+    ResultPage,
     SearchQuery,
+    ServiceRequest,
 )
+from imgkit.harvest.providers.json_fields import number
+from imgkit.harvest.search import excludes, filters, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "Google"
@@ -31,6 +40,30 @@ API_VARIABLE: Final = "IMGKIT_GOOGLE_API_URL"
 PAGE_SIZE: Final = 100
 MAX_RESULTS: Final = 1000
 STUB_BYTES: Final = 2000  # a challenge page that only links to /sorry/ is smaller
+WALLS: Final[dict[str, tuple[str, ...]]] = {
+    "answered with a page that needs JavaScript instead of results": (
+        "enablejs",
+        "enable javascript",
+        "turn on javascript",
+        "javascript is disabled",
+        "javascript is turned off",
+    ),
+    "answered with a page that wants a newer browser instead of results": (
+        "update your browser",
+        "upgrade your browser",
+        "supported browser",
+        "browser isn't supported",
+        "browser isn&#39;t supported",
+        "browser isn’t supported",
+        "browser is not supported",
+        "browser is no longer supported",
+        "unsupported browser",
+        "outdated browser",
+        "upgrade to a recent version",
+    ),
+    "denies access": ("access denied", "403 forbidden", "403. that"),
+}
+"""What Google does instead of answering, to words of the page that it sends for it."""
 NO_WAY: Final = "Google gives new users no image search API; the other providers go on"
 
 
@@ -43,7 +76,7 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
             how_to_fix="set both to use Google's official API, or neither",
         )
     if key:
-        note = "official API with your key; beyond 100 requests a day $5 for 1,000"
+        note = "official API with your key, which Google ends on 1 January 2027; 100 requests a day, then $5 for 1,000"
         ready = ready_at(environ, API_VARIABLE, API_HOME, note=note, key=key, engine=engine)
         if isinstance(ready, Missing):
             return ready
@@ -52,15 +85,15 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
     return ready_at(environ, VARIABLE, HOME, note="without a key: one plain attempt, usually refused")
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
     """Ask for the next 10 results of the API, or for the next 100 of the result page."""
     if ready.keys.get("key"):
         return google_api.page(query, cursor, fetch, ready)
-    mark = bookmark.read(cursor)
+    mark = paging.read(cursor)
     answer = fetch(_request(query, mark, ready))
     page = _wall(answer, mark) or refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = text_body(answer)
     hits = find_hits(body)
     if not hits:
@@ -70,10 +103,12 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     return _results(hits, mark) if hits else _without_hits(answer, body, mark)
 
 
-def _request(query: SearchQuery, mark: Bookmark, ready: Ready) -> Request:
+def _request(query: SearchQuery, mark: Cursor, ready: Ready) -> ServiceRequest:
     params = {
         "q": excludes.with_negations(query.text, query.exclude),
         "tbm": "isch",
+        "asearch": "isch",
+        "async": f"_fmt:json,p:1,ijn:{mark.page}",  # the form that its asynchronous layout is the answer to
         "ijn": str(mark.page),
         "start": mark.facts.get("shown", "0"),  # pages hold 100 results or 10, as Google likes
         "hl": query.language[:2],
@@ -81,10 +116,10 @@ def _request(query: SearchQuery, mark: Bookmark, ready: Ready) -> Request:
     }
     if tbs := filters.for_google(query.filters):
         params["tbs"] = tbs
-    return Request(url=f"{ready.base}/search", params=params, headers={"Accept": "text/html"})
+    return ServiceRequest(url=f"{ready.base}/search", params=params, headers={"Accept": "text/html"})
 
 
-def _wall(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
+def _wall(answer: Response | NoAnswer, mark: Cursor) -> ResultPage | None:
     """Return the page for walls that the status or the address of the answer shows."""
     if not isinstance(answer, Response):
         return None
@@ -97,45 +132,42 @@ def _wall(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
     return _captcha(mark) if answer.status == 429 else None
 
 
-def _wall_in_body(body: str, mark: Bookmark) -> Page | None:
+def _wall_in_body(body: str, mark: Cursor) -> ResultPage | None:
     low = body.lower()
     if "/sorry/" in low and len(body) < STUB_BYTES:
         return _captcha(mark)
-    if "captcha" in low and "unusual traffic" in low:
+    if ("captcha" in low or "<form" in low) and ("unusual traffic" in low or "not a robot" in low):
         return _captcha(mark)
     if "<form" in low and ("consent.google." in low or "before you continue to google" in low):
         return _consent(mark)
-    if "enablejs" in low:
-        detail = f"{TITLE} answered with a page that needs JavaScript instead of results. {NO_WAY}"
-        return Page(verdict="blocked", cursor=mark.as_json(), detail=detail)
-    if "access denied" in low:
-        return Page(verdict="blocked", cursor=mark.as_json(), detail=f"{TITLE} denies access. {NO_WAY}")
+    for what, marks in WALLS.items():
+        if any(mark_ in low for mark_ in marks):
+            detail = f"{TITLE} {what}. {NO_WAY}"
+            return ResultPage(verdict="blocked", cursor=mark.as_json(), detail=detail, service_wide=True)
     return None
 
 
-def _consent(mark: Bookmark) -> Page:
+def _consent(mark: Cursor) -> ResultPage:
     detail = f"{TITLE} asks for consent to cookies before it answers. {NO_WAY}"
-    return Page(verdict="consent", cursor=mark.as_json(), detail=detail)
+    return ResultPage(verdict="consent", cursor=mark.as_json(), detail=detail)
 
 
-def _captcha(mark: Bookmark) -> Page:
+def _captcha(mark: Cursor) -> ResultPage:
     detail = f"{TITLE} answered with a challenge for people (CAPTCHA). {NO_WAY}"
-    return Page(verdict="captcha", cursor=mark.as_json(), detail=detail)
+    return ResultPage(verdict="captcha", cursor=mark.as_json(), detail=detail)
 
 
-def _results(hits: list[Hit], mark: Bookmark) -> Page:
+def _results(hits: list[GoogleHit], mark: Cursor) -> ResultPage:
     new = [hits[at] for at in mark.new([hit.url for hit in hits])][: MAX_RESULTS - mark.given]
-    if not new:
-        return Page(verdict="end", detail=f"{TITLE} has nothing new after {mark.given} results")
-    proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
-    shown = int(mark.facts.get("shown", "0")) if mark.facts.get("shown", "0").isdecimal() else 0
-    following = mark.after([hit.url for hit in new], shown=str(shown + len(hits)))
+    proposals = [_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1)]
+    shown = number(mark.facts, "shown") or 0
+    following = mark.after([hit.url for hit in new], shown=str(shown + len(hits)), step=str(len(hits)))
     if following.given >= MAX_RESULTS:
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
-    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+        return paging.at_most(proposals, MAX_RESULTS, title=TITLE)
+    return paging.page_of(proposals, following, more=None, title=TITLE)  # its pages never say whether more follows
 
 
-def _proposal(hit: Hit, rank: int) -> Proposal:
+def _proposal(hit: GoogleHit, rank: int) -> Proposal:
     return Proposal(
         url=hit.url,
         rank=rank,
@@ -147,13 +179,28 @@ def _proposal(hit: Hit, rank: int) -> Proposal:
     )
 
 
-def _without_hits(answer: Response, body: str, mark: Bookmark) -> Page:
+def _without_hits(answer: Response, body: str, mark: Cursor) -> ResultPage:
     low = body.lower()
     if not is_empty_json(body) and "<html" not in low and "<!doctype html" not in low:
         return unknown_layout(answer, TITLE, mark.as_json())
+    if is_challenge(answer):
+        return _captcha(mark)
+    if "did not match any" in low:  # its own word for nothing at all, or for nothing more
+        return paging.page_of((), mark.after([]), more=False, title=TITLE)
+    if not mark.given and not is_empty_json(body) and not _is_result_page(body):
+        detail = f"{TITLE} answered with a page that is neither results nor its word for none. {NO_WAY}"
+        sample = answer.body[:SAMPLE_BYTES]
+        return ResultPage(verdict="blocked", cursor=mark.as_json(), detail=detail, service_wide=True, sample=sample)
+    following = mark  # a first page is asked for again
     if mark.given:
-        return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
-    return Page(verdict="empty", detail=f"{TITLE} answered with a page without a picture")
+        shown, step = number(mark.facts, "shown") or 0, number(mark.facts, "step") or PAGE_SIZE
+        following = mark.after([], shown=str(shown + step))
+    return paging.page_of((), following, more=None, title=TITLE)
+
+
+def _is_result_page(body: str) -> bool:
+    """Say whether a page has the place of results, though there are none in it."""
+    return any(mark in body for mark in ("AF_initDataCallback", "/imgres", 'id="search"', 'id="rso"', 'id="islrg"'))
 
 
 PROVIDER: Final = Provider(

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from imgkit.harvest import excludes
-from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.answers import json_body, refusal, retry_after, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
-from imgkit.harvest.providers.interface import Fetch, NoAnswer, Page, Ready, Request, Response, SearchQuery
-from imgkit.harvest.providers.json_fields import at, objects, positive, text
+from imgkit.harvest.providers.interface import Fetch, NoAnswer, Ready, Response, ResultPage, SearchQuery, ServiceRequest
+from imgkit.harvest.providers.json_fields import at, number, objects, positive, text
+from imgkit.harvest.search import excludes, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "Google's API"
@@ -39,13 +38,13 @@ DAILY: Final = ("dailylimitexceeded", "quotaexceeded", "per day", "daily limit")
 KEY: Final = ("keyinvalid", "api key not valid", "api_key_invalid", "accessnotconfigured", "forbidden", "invalid value")
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
     """Ask for the next 10 results."""
-    mark = bookmark.read(cursor)
-    answer = fetch(Request(url=f"{ready.base}/customsearch/v1", params=_params(query, mark, ready)))
+    mark = paging.read(cursor)
+    answer = fetch(ServiceRequest(url=f"{ready.base}/customsearch/v1", params=_params(query, mark, ready)))
     page = _refused(answer, mark) or refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if not isinstance(body, dict) or not ({"items", "searchInformation", "queries"} & set(body)):
         return unknown_layout(answer, TITLE, mark.as_json())
@@ -55,7 +54,7 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page
     return _results(found, body, mark)
 
 
-def _params(query: SearchQuery, mark: Bookmark, ready: Ready) -> dict[str, str]:
+def _params(query: SearchQuery, mark: Cursor, ready: Ready) -> dict[str, str]:
     params = {
         "key": ready.keys["key"],
         "cx": ready.keys["engine"],
@@ -72,7 +71,7 @@ def _params(query: SearchQuery, mark: Bookmark, ready: Ready) -> dict[str, str]:
     return params
 
 
-def _refused(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
+def _refused(answer: Response | NoAnswer, mark: Cursor) -> ResultPage | None:
     """Return the page for errors that the API explains in its body."""
     if not isinstance(answer, Response) or answer.status not in (400, 401, 403, 429):
         return None
@@ -82,27 +81,33 @@ def _refused(answer: Response | NoAnswer, mark: Bookmark) -> Page | None:
     said = f"{message} {reasons} {text(body, 'error', 'status')}".lower()
     if any(word in said for word in DAILY):
         detail = f"{TITLE}: today's quota is used up (100 requests a day are free). {message}"
-        return Page(verdict="quota", cursor=mark.as_json(), detail=detail)
+        return ResultPage(verdict="quota", cursor=mark.as_json(), detail=detail)
     if answer.status == 429:
         detail = f"{TITLE} asks us to come back later. {message}"
-        return Page(verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=retry_after(answer))
+        wait = retry_after(answer)
+        return ResultPage(
+            verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=wait, service_wide=True
+        )
     if answer.status in (401, 403) or any(word in said for word in KEY):
         detail = f"{TITLE} does not accept GOOGLE_API_KEY or GOOGLE_CX. {message}"
-        return Page(verdict="auth", cursor=mark.as_json(), detail=detail.strip())
+        return ResultPage(verdict="auth", cursor=mark.as_json(), detail=detail.strip())
     return None
 
 
-def _results(found: list[dict[str, object]], body: Mapping[str, object], mark: Bookmark) -> Page:
+def _results(found: list[dict[str, object]], body: Mapping[str, object], mark: Cursor) -> ResultPage:
     new = [found[place] for place in mark.new([text(hit, "link") for hit in found])]
-    proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
+    proposals = [_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1)]
     following = mark.after([proposal.url for proposal in proposals])
-    if not following.given:
-        return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
-    if following.page * PAGE_SIZE >= MAX_RESULTS:
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
-    if not found or not at(body, "queries", "nextPage"):
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} results")
-    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+    if following.given and following.page * PAGE_SIZE >= MAX_RESULTS:
+        return paging.at_most(proposals, MAX_RESULTS, title=TITLE)
+    return paging.page_of(proposals, following, more=_says_more(body), title=TITLE)
+
+
+def _says_more(body: Mapping[str, object]) -> bool | None:
+    """Return whether the API names a next page; None when it says nothing about pages."""
+    if isinstance(body.get("queries"), dict):
+        return bool(at(body, "queries", "nextPage"))
+    return False if number(body, "searchInformation", "totalResults") == 0 else None
 
 
 def _proposal(hit: Mapping[str, object], rank: int) -> Proposal:

@@ -24,7 +24,7 @@ _WHOLE = re.compile(r"https?://[^\s\"'<>\\{}|^`\ud800-\udfff]{4,2000}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class GoogleHit:
     """A picture on a result page."""
 
     url: str
@@ -35,12 +35,12 @@ class Hit:
     height: int | None = None
 
 
-def find_hits(body: str) -> list[Hit]:
+def find_hits(body: str) -> list[GoogleHit]:
     """Return the pictures of a result page by the first parser that finds any: JSON, anchors, script arrays."""
     return _from_json(body) or _from_anchors(body) or _from_arrays(body)
 
 
-def hits_by_icrawler(body: bytes) -> list[Hit]:
+def hits_by_icrawler(body: bytes) -> list[GoogleHit]:
     """Return what icrawler's parser finds, the last link of the chain, less Google's own pictures and torn text."""
     from icrawler.builtin.google import GoogleParser
 
@@ -49,7 +49,7 @@ def hits_by_icrawler(body: bytes) -> list[Hit]:
     except Exception:  # its parser raises whatever a page makes lxml, bs4 or an escape sequence raise
         return []
     urls = [str(one.get("file_url", "")) for one in found or []]
-    return [Hit(url=url) for url in urls if _is_whole(url)]
+    return [GoogleHit(url=url) for url in urls if _is_whole(url)]
 
 
 def is_empty_json(body: str) -> bool:
@@ -57,7 +57,7 @@ def is_empty_json(body: str) -> bool:
     return JSON_START in body and not _from_json(body)
 
 
-def _from_json(body: str) -> list[Hit]:
+def _from_json(body: str) -> list[GoogleHit]:
     start = body.find(JSON_START)
     if start < 0:
         return []
@@ -71,7 +71,7 @@ def _from_json(body: str) -> list[Hit]:
         creators = [name for name in items(result, "iptc", "creator") if isinstance(name, str)]
         if url := text(image, "url"):
             hits.append(
-                Hit(
+                GoogleHit(
                     url=url,
                     page_url=text(result, "referrer_url"),
                     title=unescape(text(result, "page_title")),
@@ -83,13 +83,13 @@ def _from_json(body: str) -> list[Hit]:
     return hits
 
 
-def _from_anchors(body: str) -> list[Hit]:
+def _from_anchors(body: str) -> list[GoogleHit]:
     hits = []
     for match in _ANCHOR.finditer(body):
         values = {name: each[0] for name, each in parse_qs(unescape(match[1])).items()}
         if values.get("imgurl", "").startswith(("http://", "https://")):
             hits.append(
-                Hit(
+                GoogleHit(
                     url=values["imgurl"],
                     page_url=values.get("imgrefurl", ""),
                     width=positive(values, "w"),
@@ -99,10 +99,10 @@ def _from_anchors(body: str) -> list[Hit]:
     return hits
 
 
-def _from_arrays(body: str) -> list[Hit]:
+def _from_arrays(body: str) -> list[GoogleHit]:
     plain = _ESCAPE.sub(lambda match: chr(int(match[1] or match[2], 16)), body)
     return [
-        Hit(url=match["url"], width=int(match["width"]) or None, height=int(match["height"]) or None)
+        GoogleHit(url=match["url"], width=int(match["width"]) or None, height=int(match["height"]) or None)
         for match in _PAIR.finditer(plain)
         if _is_whole(match["url"])
     ]

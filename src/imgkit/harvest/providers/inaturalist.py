@@ -8,22 +8,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from imgkit.harvest import excludes, licences
-from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.answers import json_body, ready_at, refusal, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
-    Page,
     Provider,
     Ready,
-    Request,
     Response,
+    ResultPage,
     SearchQuery,
+    ServiceRequest,
 )
 from imgkit.harvest.providers.json_fields import number, objects, positive, text
+from imgkit.harvest.search import excludes, licences, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "iNaturalist"
@@ -43,30 +42,30 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
     return ready_at(environ, VARIABLE, HOME)
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
     """Ask for the photographs of the next 200 observations; the first call also looks up the taxon.
 
     A query that is not the name of a taxon is ``empty``. Excluded words that are taxa are left out by the service.
     """
-    mark = bookmark.read(cursor)
+    mark = paging.read(cursor)
     if not _wanted(query):
-        return Page(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
+        return ResultPage(verdict="empty", detail=f"{TITLE} has no photographs under the licences that were asked for")
     if "taxon" not in mark.facts:
         found = _taxa(query, mark, fetch, ready)
-        if isinstance(found, Page):
+        if isinstance(found, ResultPage):
             return found
         mark = found
-    answer = fetch(Request(url=f"{ready.base}/v1/observations", params=_params(query, mark)))
+    answer = fetch(ServiceRequest(url=f"{ready.base}/v1/observations", params=_params(query, mark)))
     page = refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
     observations = objects(body, "results")
     if body["results"] and not any(text(photo, "url") for one in observations for photo in objects(one, "photos")):
         return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
-    return _results(observations, query, mark)
+    return _results(observations, number(body, "total_results"), query, mark)
 
 
 def sized(address: str, size: str) -> str:
@@ -74,30 +73,30 @@ def sized(address: str, size: str) -> str:
     return _SIZE.sub(rf"/{size}\1", address)
 
 
-def _taxa(query: SearchQuery, mark: Bookmark, fetch: Fetch, ready: Ready) -> Bookmark | Page:
+def _taxa(query: SearchQuery, mark: Cursor, fetch: Fetch, ready: Ready) -> Cursor | ResultPage:
     """Look up the query's taxon and those of the excluded words; the bookmark keeps them."""
     name = excludes.without_negations(query.text).replace('"', "")
     taxon = _taxon(name, fetch, ready, mark)
-    if isinstance(taxon, Page):
+    if isinstance(taxon, ResultPage):
         return taxon
     if not taxon:
-        return Page(verdict="empty", detail=f"'{name}' is not the name of a genus or species at {TITLE}")
+        return ResultPage(verdict="empty", detail=f"'{name}' is not the name of a genus or species at {TITLE}")
     without = []
     for word in query.exclude[:MOST_EXCLUDED_TAXA]:
         other = _taxon(word, fetch, ready, mark)
-        if isinstance(other, Page):
+        if isinstance(other, ResultPage):
             return other
         if other and other != taxon:
             without.append(other)
-    return Bookmark(facts={"taxon": taxon, "without": ",".join(without)})
+    return Cursor(facts={"taxon": taxon, "without": ",".join(without)})
 
 
-def _taxon(name: str, fetch: Fetch, ready: Ready, mark: Bookmark) -> str | Page:
+def _taxon(name: str, fetch: Fetch, ready: Ready, mark: Cursor) -> str | ResultPage:
     """Return the id of the taxon that is called exactly ``name``, or ""."""
     params = {"q": name, "rank": "species,genus", "per_page": "5"}
-    answer = fetch(Request(url=f"{ready.base}/v1/taxa", params=params))
+    answer = fetch(ServiceRequest(url=f"{ready.base}/v1/taxa", params=params))
     if (page := refusal(answer, TITLE, mark.as_json())) is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
@@ -114,7 +113,7 @@ def _spelling(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name.casefold()).strip().removesuffix("s")
 
 
-def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
+def _params(query: SearchQuery, mark: Cursor) -> dict[str, str]:
     params = {
         "taxon_id": mark.facts["taxon"],
         "photos": "true",
@@ -128,14 +127,14 @@ def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
     return params
 
 
-def _place(mark: Bookmark) -> dict[str, str]:
+def _place(mark: Cursor) -> dict[str, str]:
     above = _above(mark)
     if above is not None:
         return {"order_by": "id", "order": "asc", "id_above": str(above)}
     return {"order_by": "votes", "order": "desc", "page": str(mark.page + 1)}
 
 
-def _above(mark: Bookmark) -> int | None:
+def _above(mark: Cursor) -> int | None:
     """Return the id behind which the search goes on, None while it goes by votes."""
     return number(mark.facts, "above")
 
@@ -148,28 +147,43 @@ def _licence_word(code: str) -> str:
     return f"cc-{code}" if code.startswith("by") else "pd" if code == "pdm" else code
 
 
-def _results(observations: list[dict[str, object]], query: SearchQuery, mark: Bookmark) -> Page:
+def _results(observations: list[dict[str, object]], total: int | None, query: SearchQuery, mark: Cursor) -> ResultPage:
     hits = [hit for observation in observations for hit in _photos(observation, query)]
     new = [hits[at] for at in mark.new([hit.url for hit in hits])][: MAX_RESULTS - mark.given]
-    proposals = tuple(replace(hit, rank=mark.given + rank) for rank, hit in enumerate(new, start=1))
     following = _behind(mark, observations, [hit.url for hit in new])
-    above = _above(mark)
-    goes_on = above is None or (_above(following) or 0) > above
+    above, before = _above(following), _above(mark)
+    risen = before is not None and above != before
+    if before is not None and not risen:  # ids must rise; what does not is the same page again
+        new, following = [], replace(following, given=mark.given)
+    proposals = [replace(hit, rank=mark.given + rank) for rank, hit in enumerate(new, start=1)]
     if following.given >= MAX_RESULTS:
-        return Page(
-            verdict="end", proposals=proposals, detail=f"{TITLE} is asked for at most {MAX_RESULTS:,} photographs"
-        )
-    if len(observations) >= PAGE_SIZE and goes_on:
-        return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
-    if not following.given:
-        return Page(verdict="empty", detail=f"{TITLE} has no openly licensed photographs of this taxon")
-    return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} photographs")
+        detail = f"{TITLE} is asked for at most {MAX_RESULTS:,} photographs"
+        return ResultPage(verdict="end", proposals=tuple(proposals), detail=detail)
+    return paging.page_of(
+        proposals,
+        following,
+        more=_says_more(len(observations), total, mark),
+        title=TITLE,
+        what="photographs",
+        known=risen,  # behind the last id come the best-voted ones again, among others
+    )
 
 
-def _behind(mark: Bookmark, observations: list[dict[str, object]], urls: list[str]) -> Bookmark:
+def _says_more(shown: int, total: int | None, mark: Cursor) -> bool | None:
+    """Return whether more observations follow by the service's own count, None when it gives none.
+
+    By votes it counts all of them; behind an id, those behind it.
+    """
+    if total is None:
+        return None
+    return total > (mark.page * PAGE_SIZE + PAGE_SIZE if _above(mark) is None else shown)
+
+
+def _behind(mark: Cursor, observations: list[dict[str, object]], urls: list[str]) -> Cursor:
     """Return the place behind a page: the next page by votes, or behind the last id once those are at their end."""
     if _above(mark) is not None:  # ids only rise, so nothing of this page needs to be remembered
         last = max((number(one, "id") or 0 for one in observations), default=0)
+        last = max(last, _above(mark) or 0)
         return replace(mark, page=mark.page + 1, given=mark.given + len(urls), facts={**mark.facts, "above": str(last)})
     following = mark.after(urls)
     if following.page * PAGE_SIZE < DEEPEST:

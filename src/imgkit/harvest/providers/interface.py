@@ -16,15 +16,17 @@ accounts for each of them. The same goes for licences and ``harvest.licences.all
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, Protocol
 
 from imgkit.manifest.nouns import Proposal
+from imgkit.redaction import Redactor, secrets_of
 
-Verdict = Literal[
+PageVerdict = Literal[
     "ok",
     "empty",
     "end",
+    "assumed_end",
     "blocked",
     "consent",
     "captcha",
@@ -32,24 +34,32 @@ Verdict = Literal[
     "quota",
     "throttled",
     "schema_changed",
+    "unrelated",
     "transient",
     "unreachable",
 ]
-"""ok: proposals, and perhaps more · empty: nothing at all for this query · end: nothing after this page ·
+"""ok: perhaps more, with or without proposals · empty: nothing at all for this query, as the service says · end:
+nothing after this page, as the service says · assumed_end: nothing new on two pages in a row, without its word ·
 blocked, consent, captcha: the service keeps programs out · auth: the key is missing or refused · quota: used up ·
-throttled: come back after ``retry_after`` · schema_changed: a 2xx body of no known layout · transient: a failure that
-usually passes · unreachable: no connection."""
+throttled: come back after ``retry_after`` · schema_changed: a 2xx body of no known layout · unrelated: results that
+are not about the query · transient: a failure that usually passes · unreachable: no connection."""
 
-FINISHED: Final[frozenset[Verdict]] = frozenset({"empty", "end"})
-"""The search of this query is done; its cursor is None."""
+FINISHED: Final[frozenset[PageVerdict]] = frozenset({"empty", "end"})
+"""The search of this query is done for good; its cursor is None."""
 
-STOPS_PROVIDER: Final[frozenset[Verdict]] = frozenset({"blocked", "consent", "captcha", "auth", "quota"})
-"""Asking this provider again in the same run is pointless and impolite."""
+ENDED: Final[frozenset[PageVerdict]] = FINISHED | {"assumed_end"}
+"""The search of this query is done in this run; a later one looks again where the end was only assumed."""
 
-WORTH_RETRYING: Final[frozenset[Verdict]] = frozenset({"throttled", "transient", "unreachable"})
+SERVICE_WIDE: Final[frozenset[PageVerdict]] = frozenset({"consent", "captcha", "auth", "quota", "unreachable"})
+"""Verdicts that are about the service whatever the query: asking it again in the same run is pointless and impolite.
+
+The others stop a provider once they were seen with a second query, or when the page is marked ``service_wide``.
+"""
+
+WORTH_RETRYING: Final[frozenset[PageVerdict]] = frozenset({"throttled", "transient", "unreachable"})
 """The same cursor may give a page later."""
 
-REASON_OF: Final[Mapping[Verdict, str]] = {
+REASON_OF: Final[Mapping[PageVerdict, str]] = {
     "blocked": "provider.captcha",
     "consent": "provider.captcha",
     "captcha": "provider.captcha",
@@ -57,6 +67,7 @@ REASON_OF: Final[Mapping[Verdict, str]] = {
     "quota": "provider.quota",
     "throttled": "provider.quota",
     "schema_changed": "provider.layout",
+    "unrelated": "provider.unrelated",
     "transient": "provider.unreachable",
     "unreachable": "provider.unreachable",
 }
@@ -68,7 +79,7 @@ DefaultRule = Literal["always", "taxon", "key", "named"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ServiceRequest:
     """One request to a service. ``params`` are encoded into the query string; ``url`` has none of its own."""
 
     url: str
@@ -102,7 +113,7 @@ class NoAnswer:
 class Fetch(Protocol):
     """The network as an argument. Never raises for what the network does; it may wait to keep the provider's pause."""
 
-    def __call__(self, request: Request) -> Response | NoAnswer:
+    def __call__(self, request: ServiceRequest) -> Response | NoAnswer:
         """Send one request."""
 
 
@@ -126,28 +137,33 @@ class SearchQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ResultPage:
     """One answer of a provider.
 
     Proposals come in order of rank, which counts from 1 within the query and over all pages; ``end`` may carry the
     last ones. ``cursor`` is JSON-serialisable: where the search goes on after this page, or for a failure where it
     stopped, so that a retry asks the same again; None when nothing is left. ``detail`` is a plain sentence for people.
-    ``sample`` is the beginning of a body of unknown layout, for a report of the fault.
+    ``sample`` is the beginning of a body of unknown layout, for a report of the fault. ``service_wide`` says of a
+    failure that the service stated it of itself (too many requests, no programs): another query would fare no better.
+    ``no_new_results`` says that the page may be the end: the next one is asked for after a pause.
     """
 
-    verdict: Verdict
+    verdict: PageVerdict
     proposals: tuple[Proposal, ...] = ()
     cursor: object = None
     detail: str = ""
     retry_after: float | None = None
     sample: bytes = b""
+    service_wide: bool = False
+    no_new_results: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ready:
     """The provider can be asked: at ``base``, with ``keys``. ``note`` says how, for the plan ("with your key").
 
-    ``memory`` is what the provider remembers while the process lives, such as a token; it is never stored.
+    ``memory`` is what the provider remembers while the process lives; it is never stored. What is named a token in it
+    is a secret like the keys.
     The numbers stand where this way of asking differs from the provider's.
     """
 
@@ -181,8 +197,8 @@ class HostPolicy:
     quota: str = ""
 
 
-Check = Callable[[Mapping[str, str]], Ready | Missing]
-AskPage = Callable[[SearchQuery, object, Fetch, Ready], Page]
+KeyCheck = Callable[[Mapping[str, str]], Ready | Missing]
+AskPage = Callable[[SearchQuery, object, Fetch, Ready], ResultPage]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +208,7 @@ class Provider:
     Attributes:
         name: the word of queries files and ``--provider``.
         title: the name for people.
-        page: asks for the one page at a cursor (None: the first).
+        page: asks for the one page at a cursor (None: the first); called through ``ask``.
         check: says from the environment whether the provider can be asked, without asking it.
         homes: environment variable to default base URL; the variable replaces scheme, host and prefix.
         page_size: proposals of one call at most.
@@ -204,6 +220,10 @@ class Provider:
         max_lookups: calls before the first page: for the query's name and then each excluded word, where those are
             looked up as taxa, or for the service's list of licences.
         local: whether the query's text is a path instead of words.
+        proposes_files: whether its addresses are files of this machine, which are read; a ``file:`` address of any
+            other provider is refused.
+        edited: whether what is found is a list that a person edits: an address that is no longer in it is no longer
+            asked for, and what it says about an address now replaces what it said before.
         licensed: whether it says the licence of each picture; where it does not, nothing of it can be kept when
             licences were asked for.
         filters: the filters that it can ask the service for.
@@ -213,7 +233,7 @@ class Provider:
     name: str
     title: str
     page: AskPage
-    check: Check
+    check: KeyCheck
     page_size: int
     homes: Mapping[str, str] = field(default_factory=dict)
     max_results: int | None = None
@@ -223,17 +243,28 @@ class Provider:
     negates: bool = False
     max_lookups: int = 0
     local: bool = False
+    proposes_files: bool = False
+    edited: bool = False
     licensed: bool = True
     filters: frozenset[FilterName] = frozenset()
     policy: HostPolicy = HostPolicy()
 
-    def pages(self, query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Iterator[Page]:
+    def ask(self, query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
+        """Return the one page at a cursor; keys and tokens that the service repeats are taken out of its words."""
+        page = self.page(query, cursor, fetch, ready)
+        tokens = {name: value for name, value in ready.memory.items() if "token" in name}
+        redactor = Redactor({**ready.keys, **tokens})
+        for secret in secrets_of(ready.base):
+            redactor.add({"password": secret})
+        return replace(page, detail=redactor.text(page.detail), sample=redactor.data(page.sample))
+
+    def pages(self, query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Iterator[ResultPage]:
         """Yield page after page from ``cursor`` (None: the beginning) on; asks only when pulled.
 
         The first page whose verdict is not ``ok`` is the last one. Never raises for what a service sends.
         """
         while True:
-            page = self.page(query, cursor, fetch, ready)
+            page = self.ask(query, cursor, fetch, ready)
             yield page
             if page.verdict != "ok":
                 return

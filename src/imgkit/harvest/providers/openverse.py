@@ -6,29 +6,31 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
-from imgkit.harvest import excludes, licences
-from imgkit.harvest.providers import bookmark
 from imgkit.harvest.providers.answers import json_body, ready_at, refusal, unknown_layout
-from imgkit.harvest.providers.bookmark import Bookmark
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
     NoAnswer,
-    Page,
     Provider,
     Ready,
-    Request,
     Response,
+    ResultPage,
     SearchQuery,
+    ServiceRequest,
 )
 from imgkit.harvest.providers.json_fields import number, objects, positive, text
+from imgkit.harvest.search import excludes, licences, paging
+from imgkit.harvest.search.paging import Cursor
 from imgkit.manifest.nouns import Proposal
 
 TITLE: Final = "Openverse"
 HOME: Final = "https://api.openverse.org"
 VARIABLE: Final = "IMGKIT_OPENVERSE_URL"
 PAGE_SIZE: Final = 20  # more is refused without a login
+CLIENT_PAGE_SIZE: Final = 240  # all that there is of a query
+LARGEST_PAGE: Final = "largest page"
+"""What is remembered where the service refused a larger page."""
 MAX_RESULTS: Final = 240
 LONGEST_QUERY: Final = 200
 CODES: Final = ("by", "by-sa", "by-nd", "by-nc", "by-nc-sa", "by-nc-nd", "cc0", "pdm")
@@ -59,38 +61,66 @@ def check(environ: Mapping[str, str]) -> Ready | Missing:
         )
     note = "with your client" if client else "anonymous"
     ready = ready_at(environ, VARIABLE, HOME, note=note, client=client, secret=secret)
-    return replace(ready, calls_per_day=10_000, pause_seconds=1.0) if client and isinstance(ready, Ready) else ready
+    if not client or isinstance(ready, Missing):
+        return ready
+    return replace(ready, calls_per_day=10_000, pause_seconds=1.0, page_size=CLIENT_PAGE_SIZE)
 
 
-def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Page:
-    """Ask for the next 20 results."""
-    mark = bookmark.read(cursor)
+def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> ResultPage:
+    """Ask for the next 20 results, or with a client for all of them; if that is too many for the service, for fewer."""
+    mark = paging.read(cursor)
     if not _wanted(query):
-        return Page(verdict="empty", detail=f"{TITLE} has no pictures under the licences that were asked for")
+        return ResultPage(verdict="empty", detail=f"{TITLE} has no pictures under the licences that were asked for")
     headers: dict[str, str] = {}
     if ready.keys.get("client"):
         token = _token(fetch, ready, mark)
-        if isinstance(token, Page):
+        if isinstance(token, ResultPage):
             return token
         headers["Authorization"] = f"Bearer {token}"
-    answer = fetch(Request(url=f"{ready.base}/v1/images/", params=_params(query, mark), headers=headers))
+    size = _page_size(mark, ready)
+    answer = fetch(_request(query, mark, size, headers, ready))
+    if smaller := _size_that_it_takes(answer, size):
+        ready.memory[LARGEST_PAGE] = str(smaller)
+        mark, size = replace(mark, page=mark.page * size // smaller), smaller
+        answer = fetch(_request(query, mark, size, headers, ready))
     page = _refused(answer, mark, ready) or refusal(answer, TITLE, mark.as_json())
     if page is not None or not isinstance(answer, Response):
-        return page or Page(verdict="transient")
+        return page or ResultPage(verdict="transient")
     body = json_body(answer)
     if not isinstance(body, dict) or not isinstance(body.get("results"), list):
         return unknown_layout(answer, TITLE, mark.as_json())
     found = [hit for hit in objects(body, "results") if text(hit, "url")]
     if body["results"] and not found:
         return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
-    return _results(found, number(body, "page_count"), mark)
+    return _results(found, number(body, "page_count"), mark, size)
 
 
-def _params(query: SearchQuery, mark: Bookmark) -> dict[str, str]:
+def _page_size(mark: Cursor, ready: Ready) -> int:
+    """Return how many results to ask for: a search goes on in pages of the size that it began with."""
+    largest = number(ready.memory, LARGEST_PAGE) or ready.page_size or PAGE_SIZE
+    return (positive(mark.facts, "size") or PAGE_SIZE) if mark.page else largest
+
+
+def _size_that_it_takes(answer: Response | NoAnswer, size: int) -> int | None:
+    """Return the page size that the service names when it refuses ours for being too large, else None."""
+    if not isinstance(answer, Response) or answer.status not in (400, 401) or size <= PAGE_SIZE:
+        return None
+    said = answer.body.decode("utf-8", "replace")
+    if "page_size" not in said:
+        return None
+    named = [int(digits) for digits in re.findall(r"(?:exceed|and|equal to) (\d{1,4})", said)]
+    return next((found for found in named if PAGE_SIZE <= found < size), PAGE_SIZE)
+
+
+def _request(query: SearchQuery, mark: Cursor, size: int, headers: Mapping[str, str], ready: Ready) -> ServiceRequest:
+    return ServiceRequest(url=f"{ready.base}/v1/images/", params=_params(query, mark, size), headers=headers)
+
+
+def _params(query: SearchQuery, mark: Cursor, size: int) -> dict[str, str]:
     params = {
         "q": excludes.with_negations(query.text, query.exclude)[:LONGEST_QUERY],
         "page": str(mark.page + 1),
-        "page_size": str(PAGE_SIZE),
+        "page_size": str(size),
     }
     for name, value in query.filters.items():
         params |= PARAMETERS.get((name, value), {})
@@ -105,19 +135,14 @@ def _wanted(query: SearchQuery) -> list[str]:
     return [code for code in CODES if licences.allowed(code, query.licences)]
 
 
-def _results(found: list[dict[str, object]], pages: int | None, mark: Bookmark) -> Page:
-    if not found:
-        if mark.page == 0:
-            return Page(verdict="empty", detail=f"{TITLE} finds nothing for this query")
-        return Page(verdict="end", detail=f"{TITLE} has nothing after {mark.given} results")
+def _results(found: list[dict[str, object]], pages: int | None, mark: Cursor, size: int) -> ResultPage:
     new = [found[at] for at in mark.new([text(hit, "url") for hit in found])]
-    proposals = tuple(_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1))
-    following = mark.after([proposal.url for proposal in proposals])
-    if following.page * PAGE_SIZE >= MAX_RESULTS:
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} gives at most {MAX_RESULTS} results")
-    if pages is not None and following.page >= pages:
-        return Page(verdict="end", proposals=proposals, detail=f"{TITLE} has {following.given} results")
-    return Page(verdict="ok", proposals=proposals, cursor=following.as_json())
+    proposals = [_proposal(hit, mark.given + rank) for rank, hit in enumerate(new, start=1)]
+    following = mark.after([proposal.url for proposal in proposals], size=str(size))
+    more = None if pages is None else following.page < pages
+    if more is not False and following.page * size >= MAX_RESULTS:
+        return paging.at_most(proposals, MAX_RESULTS, title=TITLE)
+    return paging.page_of(proposals, following, more=more, title=TITLE)
 
 
 def _proposal(hit: Mapping[str, object], rank: int) -> Proposal:
@@ -138,23 +163,24 @@ def _proposal(hit: Mapping[str, object], rank: int) -> Proposal:
     )
 
 
-def _refused(answer: Response | NoAnswer, mark: Bookmark, ready: Ready) -> Page | None:
+def _refused(answer: Response | NoAnswer, mark: Cursor, ready: Ready) -> ResultPage | None:
     """Return the page for the refusals that Openverse explains in its body."""
     if not isinstance(answer, Response) or answer.status not in (401, 429):
         return None
     said = text(json_body(answer), "detail")
     if answer.status == 401:
-        ready.memory.pop("token", None)
+        ready.memory["refused token"] = ready.memory.pop("token", "")
         detail = f"{TITLE} does not accept the request: {said or 'status 401'}"
-        return Page(verdict="auth", cursor=mark.as_json(), detail=detail)
+        return ResultPage(verdict="auth", cursor=mark.as_json(), detail=detail)
     seconds = re.search(r"available in (\d{1,6}) second", said)
     if not seconds or "retry-after" in answer.headers:
         return None
     detail = f"{TITLE} asks us to come back in {seconds[1]} s"
-    return Page(verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=float(seconds[1]))
+    wait = float(seconds[1])
+    return ResultPage(verdict="throttled", cursor=mark.as_json(), detail=detail, retry_after=wait, service_wide=True)
 
 
-def _token(fetch: Fetch, ready: Ready, mark: Bookmark) -> str | Page:
+def _token(fetch: Fetch, ready: Ready, mark: Cursor) -> str | ResultPage:
     """Return the access token of the user's client, asked for once in the life of the process."""
     if "token" in ready.memory:
         return ready.memory["token"]
@@ -165,18 +191,18 @@ def _token(fetch: Fetch, ready: Ready, mark: Bookmark) -> str | Page:
     }
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = fetch(
-        Request(
+        ServiceRequest(
             url=f"{ready.base}/v1/auth_tokens/token/", method="POST", headers=headers, body=urlencode(form).encode()
         )
     )
     if isinstance(answer, Response) and answer.status in (400, 401, 403):
         detail = f"{TITLE} does not accept OPENVERSE_CLIENT_ID and OPENVERSE_CLIENT_SECRET"
-        return Page(verdict="auth", cursor=mark.as_json(), detail=detail)
+        return ResultPage(verdict="auth", cursor=mark.as_json(), detail=detail)
     if (page := refusal(answer, TITLE, mark.as_json())) is not None:
         return page
     token = text(json_body(answer), "access_token") if isinstance(answer, Response) else ""
     if not token:
-        return Page(verdict="schema_changed", cursor=mark.as_json(), detail=f"{TITLE} gave no access token")
+        return ResultPage(verdict="schema_changed", cursor=mark.as_json(), detail=f"{TITLE} gave no access token")
     ready.memory["token"] = token
     return token
 

@@ -3,15 +3,6 @@
 import { cap, fill, h, settings } from "./dom.js";
 import { ABOUT, keyName } from "./keys.js";
 
-export const REASONS = [
-  ["d", "bad.not_photo", "drawing, render, text or screenshot"],
-  ["u", "bad.offtopic", "unrelated"],
-  ["b", "bad.quality", "blurred, dark or tiny"],
-  ["l", "bad.label", "wrong label, right one unknown"],
-  ["c", "dup.near", "copy of another one"],
-  ["o", "user.rejected", "something else"],
-];
-
 /** Show a dialog and take it away when it closes; the focus goes back to where it was. */
 function show(element) {
   const before = document.activeElement;
@@ -85,14 +76,17 @@ export function labelDialog(labels, current, on) {
   input.focus();
 }
 
-/** Ask why; one letter answers. */
-export function reasonDialog(onPick) {
+/**
+ * Ask why; one letter answers.
+ * @param {[string, string, string][]} choices  letter, code of the reason, words
+ */
+export function reasonDialog(choices, onPick) {
   const pick = (reason) => { dialog.close(); onPick(reason); };
   const dialog = h("dialog.reasons", { "aria-label": "Why is it out?" }, h("h2", {}, "Why is it out?"),
-    h("ul.choices", {}, REASONS.map(([letter, reason, text]) =>
+    h("ul.choices", {}, choices.map(([letter, reason, text]) =>
       h("li", {}, h("button", { onclick: () => pick(reason) }, cap(letter.toUpperCase()), text)))));
   dialog.addEventListener("keydown", (event) => {
-    const found = REASONS.find(([letter]) => letter === event.key.toLowerCase());
+    const found = choices.find(([letter]) => letter === event.key.toLowerCase());
     if (found && !event.ctrlKey && !event.altKey && !event.metaKey) { event.preventDefault(); pick(found[1]); }
   });
   show(dialog);

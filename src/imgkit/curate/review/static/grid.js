@@ -36,10 +36,11 @@ export class GridView {
     new ResizeObserver(() => this.#layout()).observe(this.scroller);
   }
 
-  enter(mode, { row = -1 } = {}) {
+  enter(mode, { row = -1, rows = null } = {}) {
     this.mode = mode;
-    this.selected.clear();
+    if (rows) this.similar = rows;
     this.#list();
+    this.selected = new Set(mode === "similar" ? this.rows.filter((one) => !this.store.decided(one)) : []);
     this.order.hidden = mode !== "grid";
     this.cursor = this.anchor = Math.max(0, row >= 0 ? this.rows.indexOf(row) : this.rows.findIndex((one) => isOpen(mode, this.store, one)));
     this.#layout();
@@ -49,8 +50,10 @@ export class GridView {
 
   leave() { this.#clearCells(); }
 
+  get row() { return this.rows[this.cursor] ?? -1; }
+
   #list() {
-    this.rows = rowsOf(this.mode, this.store, this.app.filter, this.mode === "grid" ? this.order.value : "");
+    this.rows = this.mode === "similar" ? this.similar : rowsOf(this.mode, this.store, this.app.filter, this.mode === "grid" ? this.order.value : "");
     this.done.hidden = this.rows.length > 0;
     this.scroller.hidden = !this.rows.length;
     if (this.rows.length) return;
@@ -224,7 +227,7 @@ export class GridView {
 
   #open(event) {
     const position = this.#positionOf(event);
-    if (position >= 0) this.app.open("suspects", { row: this.rows[position] });
+    if (position >= 0) this.app.open("suspects", { row: this.rows[position], aside: true });
   }
 
   #toggle(position) {
@@ -252,7 +255,12 @@ export class GridView {
       case "first": return this.#step(-this.rows.length, extend);
       case "last": return this.#step(this.rows.length, extend);
       case "select_all": this.selected = new Set(this.rows); this.refresh(); announce(`${this.rows.length} selected`); return true;
-      case "clear": this.selected.clear(); this.refresh(); return true;
+      case "clear": {
+        if (this.mode === "similar" || !this.selected.size) return false;
+        this.selected.clear();
+        this.refresh();
+        return true;
+      }
       case "keep": return this.#decide(this.#targets(), { action: KEEP });
       case "reject": return this.#decide(this.#targets(), { action: REJECT, reason: this.#commonReason() });
       case "reject_as": this.app.askReason(this.scroller, (reason) => this.#decide(this.#targets(), { action: REJECT, reason })); return true;
@@ -261,9 +269,11 @@ export class GridView {
       case "repeat": return this.app.lastChoice ? this.#decide(this.#targets(), this.app.lastChoice) : true;
       case "unsure": for (const row of this.#targets()) this.app.mark(row, this.mode, 0); this.#afterwards(); return true;
       case "keep_page": return this.#keepPage();
-      case "zoom": case "single": this.app.open("suspects", { row: this.rows[this.cursor] ?? -1 }); return true;
-      case "compare": this.app.open("duplicates", { row: this.rows[this.cursor] ?? -1 }); return true;
+      case "zoom": case "single": this.app.open("suspects", { row: this.row, aside: true }); return true;
+      case "compare": this.app.open("duplicates", { row: this.row, aside: true }); return true;
       default: {
+        const reason = this.app.reasonOf(name);
+        if (reason) return this.#decide(this.#targets(), { action: REJECT, reason });
         const digit = /^label([1-9])$/.exec(name);
         if (!digit || Number(digit[1]) > this.store.labels.length) return false;
         return this.#decide(this.#targets(), { action: RELABEL, to: Number(digit[1]) - 1 });

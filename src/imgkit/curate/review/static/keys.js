@@ -4,14 +4,17 @@ export const ABOUT = [
   ["Decide", {
     keep: "Keep, and go on", reject: "Reject for the reason shown", reject_as: "Reject for another reason",
     accept: "Accept the suggestion", relabel: "Type another label", repeat: "Repeat the last decision",
+    reject_drawing: "Out: drawing, render, painting", reject_text: "Out: text, cover, collage", reject_object: "Out: toy, figurine, product",
+    reject_species: "Out: wrong species or label", reject_quality: "Out: bad quality",
     unsure: "Unsure: second look later", undo: "Undo", redo: "Redo",
   }],
   ["Move", {
     next: "Next picture (or down)", previous: "Picture before (or up)", first: "First", last: "Last", page_down: "A page down",
     page_up: "A page up", filter: "Filter", mode: "Next mode", grid: "Grid", single: "One picture", compare: "Compare copies",
+    similar: "More like this", search: "Search by words",
   }],
   ["Look", {
-    zoom: "Original size at the pointer, and back", lock_zoom: "Keep the zoom for the next picture",
+    peek: "Held: in full size", zoom: "Original size at the pointer, and back", lock_zoom: "Keep the zoom for the next picture",
     square: "Outline of the middle square", information: "Show or hide what is known", help: "This page",
   }],
   ["Compare copies", {
@@ -20,7 +23,7 @@ export const ABOUT = [
     previous_group: "Group before", next_group: "Next group",
   }],
   ["Grid", {
-    select_all: "Select all that the filter shows", clear: "Clear the selection",
+    select_all: "Select all that the filter shows", clear: "Clear the selection; back to where you were",
     keep_page: "Keep what is on the screen and undecided, and scroll on",
   }],
 ];

@@ -7,16 +7,21 @@ import { confirmDialog, helpDialog, labelDialog, reasonDialog } from "./dialogs.
 import { Facts, markWords, sentence } from "./panel.js";
 import { GridView } from "./grid.js";
 import { Keymap, isTyping } from "./keys.js";
-import { MODES, NO_FILTER, isHurried, modeOf, openCounts } from "./queue.js";
+import { MODES, NO_FILTER, isHurried, isShown, modeOf, openCounts, passes } from "./queue.js";
 import { OverviewView } from "./overview.js";
 import { PairView } from "./pair.js";
 import { Pictures } from "./pictures.js";
+import { takeToken } from "./server.js";
 import { SingleView } from "./single.js";
 import { Store } from "./store.js";
+import { WeedView } from "./weed.js";
 
 const RECENT = 10;
-const NOT_REPEATED = /^(keep|reject|accept|relabel|unsure|repeat|undo|redo|label\d|keep_.*|accept_group|help|mode|reject_as)$/;
+const NOT_REPEATED = /^(keep|reject|reject_\w+|similar|peek|search|accept|relabel|unsure|repeat|undo|redo|label\d|keep_.*|accept_group|help|mode|reject_as)$/;
 const FAST_MS = 60;  // a held key: nobody reads what is known about the pictures that fly by
+const REASON_KEYS = {
+  reject_drawing: "bad.not_photo", reject_text: "bad.text", reject_object: "bad.object", reject_species: "bad.label", reject_quality: "bad.quality",
+};
 const SILENT_MS = 2000;  // a server that is away for less is not worth a word
 
 export class App {
@@ -27,9 +32,10 @@ export class App {
     this.facts = new Facts(store);
     this.filter = { ...NO_FILTER };
     this.lastChoice = null;
+    this.trail = [];  // where to go back to
     store.hurried = new Set();
     this.views = {
-      single: new SingleView(this), pair: new PairView(this), grid: new GridView(this), audit: new AuditView(this), overview: new OverviewView(this),
+      weed: new WeedView(this), single: new SingleView(this), pair: new PairView(this), grid: new GridView(this), audit: new AuditView(this), overview: new OverviewView(this),
     };
     this.#frame();
     this.#listen();
@@ -37,11 +43,16 @@ export class App {
   }
 
   get advances() { return settings.get("advance", "on") === "on"; }
+  passes(row) { return passes(this.filter, this.store, row); }
+
+  /** The reason that a key of its own rejects for, "" for other keys. */
+  reasonOf(name) { return REASON_KEYS[name] ?? ""; }
+
   get isFiltered() { return Object.keys(NO_FILTER).some((key) => this.filter[key] !== NO_FILTER[key]); }
 
   start() {
-    const wanted = new URLSearchParams(location.hash.slice(1)).get("mode") || settings.get(`${this.store.project}.mode`, "suspects");
-    this.open(modeOf(wanted).name);
+    const wanted = new URLSearchParams(location.hash.slice(1)).get("mode") || settings.get(`${this.store.project}.mode`, "weed");
+    this.open(modeOf(wanted).name === "similar" ? "grid" : modeOf(wanted).name);
     this.#sending();
     document.documentElement.dataset.ready = "1";
   }
@@ -50,7 +61,7 @@ export class App {
 
   #frame() {
     this.tabs = new Map(MODES.map((mode) => [mode.name, h("button.tab", {
-      role: "tab", id: `tab-${mode.name}`, "aria-controls": "view", title: mode.about, onclick: () => this.open(mode.name),
+      role: "tab", id: `tab-${mode.name}`, "aria-controls": "view", title: mode.about, hidden: !isShown(mode), onclick: () => this.open(mode.name),
     }, h("span", {}, mode.title), h("span.count"))]));
     this.status = h("span.status", { role: "status" });
     this.pace = h("span.pace");
@@ -84,7 +95,10 @@ export class App {
     this.store.addEventListener("reload", () => {
       this.facts.clear();
       this.pictures.clear();
-      this.store.hurried.clear();  // all of these go by row number
+      this.store.hurried.clear();
+      this.views.weed.forget();
+      this.trail = [];
+      this.filter = { ...this.filter, words: "", found: null };  // all of these go by row number
       this.#filters();
       this.open(this.mode);
     });
@@ -98,6 +112,7 @@ export class App {
 
   open(name, options = {}) {
     const mode = modeOf(name);
+    if (options.aside) this.trail.push({ mode: this.mode, row: this.view.row ?? -1 }); else if (!options.back) this.trail = [];
     this.view?.leave();
     this.mode = mode.name;
     this.view = this.views[mode.view];
@@ -105,6 +120,7 @@ export class App {
     document.body.dataset.view = mode.view;
     for (const [one, tab] of this.tabs) {
       tab.setAttribute("aria-selected", one === mode.name ? "true" : "false");
+      tab.hidden = one !== mode.name && !isShown(modeOf(one));
     }
     this.tabs.get(mode.name).scrollIntoView({ block: "nearest", inline: "nearest" });
     this.viewport.setAttribute("aria-labelledby", `tab-${mode.name}`);
@@ -127,7 +143,7 @@ export class App {
   }
 
   nextModeButton(mode) {
-    const order = ["suspects", "labels", "duplicates", "second", "audit", "overview"];
+    const order = ["weed", "suspects", "labels", "duplicates", "second", "audit", "overview"];
     const counts = openCounts(this.store);
     const from = order.indexOf(mode);
     const next = order.slice(from + 1).find((name) => !(name in counts) || counts[name] > 0) ?? "overview";
@@ -143,6 +159,7 @@ export class App {
     const bare = event.key.length === 1 && event.key !== " " && event.key !== "?" && !event.ctrlKey && !event.metaKey && !event.altKey;
     if (bare && settings.get("letters", "on") === "off") return;
     if (event.repeat && NOT_REPEATED.test(name)) { event.preventDefault(); return; }
+    if (name === "peek") { this.#peek(event.key); event.preventDefault(); return; }
     if (this.act(name, event)) event.preventDefault();
   }
 
@@ -153,6 +170,9 @@ export class App {
       case "help": helpDialog(this.keymap, { theme: () => this.theme(), changed: () => this.view.refresh() }); return true;
       case "grid": this.open("grid", { row: this.view.row ?? -1 }); return true;
       case "mode": return this.#nextMode();
+      case "similar": return this.#similar();
+      case "search": this.#toggleFilters(true, "input"); return true;
+      case "clear": return this.view.act(name, event) || this.back();
       case "filter": this.#toggleFilters(true); return true;
       case "information": document.body.classList.toggle("turned"); return true;
       default: return this.view.act(name, event);
@@ -160,10 +180,51 @@ export class App {
   }
 
   #nextMode() {
-    const names = MODES.map(({ name }) => name);
+    const names = MODES.filter(isShown).map(({ name }) => name);
     this.open(names[(names.indexOf(this.mode) + 1) % names.length]);
     announce(modeOf(this.mode).title);
     return true;
+  }
+
+  /** Go back to where another mode was opened from. */
+  back() {
+    const before = this.trail.pop();
+    if (!before) return false;
+    this.open(before.mode, { row: before.row, back: true });
+    return true;
+  }
+
+  async #similarRows(row) {
+    try { return await this.store.similar(row); } catch (error) { toast(error.message, { kind: "error", seconds: 6 }); return []; }
+  }
+
+  /** What looks most like the picture, under any label, all of it chosen. */
+  #similar() {
+    const row = this.view.looked ?? this.view.row ?? -1;
+    if (row < 0) return true;
+    this.#similarRows(row).then((rows) => {
+      if (rows.length > 1) this.open("similar", { rows, aside: true });
+      else toast("Nothing is known that looks like it");
+    });
+    return true;
+  }
+
+  /** A picture in full size for as long as the key is held. */
+  #peek(key) {
+    const row = this.view.looked ?? this.view.row ?? -1;
+    if (row < 0 || this.peeking) return;
+    const image = h("img", { src: this.store.listing.view(row), alt: this.store.labelName(this.store.labelOf(row)) });
+    this.peeking = h("div.peek", {}, image);
+    document.body.append(this.peeking);
+    const end = (event) => {
+      if (event.type === "keyup" && event.key !== key) return;
+      this.peeking?.remove();
+      this.peeking = null;
+      removeEventListener("keyup", end);
+      removeEventListener("blur", end);
+    };
+    addEventListener("keyup", end);
+    addEventListener("blur", end);
   }
 
   /** The one way for views to decide: remembers haste, the last choice, and says it aloud. */
@@ -219,7 +280,7 @@ export class App {
     });
   }
 
-  askReason(_, then) { reasonDialog(then); }
+  askReason(_, then) { reasonDialog(this.store.listing.choices, then); }
   confirm(question, remark, then) { confirmDialog(question, remark, then); }
 
   // what follows, after the frame with the next picture
@@ -312,7 +373,7 @@ export class App {
     this.status.textContent = away ? `${number(waiting.length)} unsent` : waiting.length ? "saving" : "saved";
     const kept = `${number(waiting.length)} ${waiting.length === 1 ? "decision is" : "decisions are"} kept in this browser`;
     const text = away && trouble ? `Not saved: ${trouble} ${kept}.`
-      : away ? `The server has stopped. ${kept} and sent when it is back: imgkit curate --review`
+      : away ? `The server has stopped. ${kept} and sent when it is back: ${this.store.again}`
       : parked.length ? `${number(parked.length)} ${parked.length === 1 ? "action was" : "actions were"} refused: ${parked.at(-1).why}` : "";
     if (this.banner.textContent !== text) this.banner.textContent = text;
     this.banner.hidden = !text;
@@ -327,10 +388,21 @@ export class App {
 
   setFilter(filter) { this.filter = filter; this.#filters(); }
 
-  #toggleFilters(focus = false) {
-    const open = document.body.classList.toggle("filtering");
+  #toggleFilters(focus = false, wanted = "button, select") {
+    const open = wanted === "input" || !document.body.classList.contains("filtering");
+    document.body.classList.toggle("filtering", open);
     this.funnel.setAttribute("aria-expanded", String(open));
-    if (focus && open) this.filters.querySelector("button, select")?.focus();
+    if (focus && open) this.filters.querySelector(wanted)?.focus();
+  }
+
+  /** Show only what the words name: in title, page, file name or label. */
+  async #search(words) {
+    const typed = words.trim();
+    if (typed === this.filter.words) return;
+    try {
+      this.filter = { ...this.filter, words: typed, found: typed ? new Set(await this.store.search(typed)) : null };
+      this.#choose("words", typed);
+    } catch (error) { toast(error.message, { kind: "error", seconds: 6 }); }
   }
 
   #filters() {
@@ -349,6 +421,11 @@ export class App {
     fill(this.filters,
       h("header", {}, h("h2", {}, "Filter"), this.isFiltered ? h("button.link", { onclick: () => this.#choose() }, "Clear") : null,
         h("button.icon.close", { "aria-label": "Close the filter", onclick: () => this.#toggleFilters() }, "✕")),
+      h("input.search", {
+        type: "search", placeholder: "Words in title, page, file", "aria-label": "Search by words", value: this.filter.words,
+        onkeydown: (event) => { if (event.key === "Enter") this.#search(event.target.value); if (event.key === "Escape") { event.target.blur(); this.viewport.focus(); } },
+        onchange: (event) => this.#search(event.target.value),
+      }),
       part("Labels", this.store.labels.map(([, name], n) => choice("label", n, name, byLabel[n], n < 9 ? String(n + 1) : ""))),
       byReason.size ? part("Reasons", [...byReason].sort((a, b) => b[1] - a[1]).map(([reason, count]) => choice("reason", reason, sentence(listing.say(reason)), count))) : null,
       byProvider.length > 1 ? part("Sources", listing.providers.map((name, n) => choice("provider", n, name || "unknown", byProvider[n]))) : null,
@@ -375,7 +452,7 @@ function merged(changes) {
   return [...found.values()];
 }
 
-if (location.search) history.replaceState(null, "", location.pathname + location.hash);  // takes the key out of sight
+takeToken();
 try {
   const app = new App(await Store.open());
   globalThis.imgkit = app;  // for tests and the curious

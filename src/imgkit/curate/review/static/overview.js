@@ -1,8 +1,10 @@
 // All labels in numbers, and the way out: write the set.
 
-import { KEEP, REJECT, RELABEL } from "./listing.js";
+import { KEEP } from "./listing.js";
 import { announce, fill, h, number, percent, toast } from "./dom.js";
 import { intervalBar } from "./audit.js";
+import { leftWords } from "./estimate.js";
+import { countPictures } from "./queue.js";
 import { sentence } from "./panel.js";
 
 export class OverviewView {
@@ -19,7 +21,11 @@ export class OverviewView {
     this.element = h("div.overview", {}, h("div.left", {}, this.summary, this.table, this.reasons), this.finish);
   }
 
-  enter() { this.refresh(); this.store.refreshAudit().catch(() => {}); }
+  enter() {
+    this.refresh();
+    this.store.refreshAudit().catch(() => {});
+    this.store.rank({ first: 1 }).then((found) => { if (found && this.app.view === this && !this.told && !this.finishing) this.refresh(); });
+  }
   leave() {}
   progress() { return { open: 0, all: 0 }; }
   advice() { return ""; }
@@ -29,24 +35,7 @@ export class OverviewView {
   act(name) { return ["next", "previous", "accept"].includes(name) ? false : name === "single"; }
 
   refresh() {
-    const { listing, marks } = this.store;
-    const rows = this.store.labels.map(() => ({ all: 0, kept: 0, in: 0, waiting: 0, copies: 0, decided: 0, out: 0, moved: 0 }));
-    const reasons = new Map();
-    for (let row = 0; row < listing.rows; row++) {
-      const home = rows[listing.label[row]], decided = this.store.decided(row);
-      home.all++;
-      home.decided += decided;
-      if (!decided && listing.isSuspect(row)) { home.waiting++; home.copies += listing.isCopy(row); }
-      if (marks.action[row] === RELABEL) { home.moved++; rows[marks.to[row]].in++; rows[marks.to[row]].kept++; }
-      else if (this.store.kept(row)) home.kept++;
-      else {
-        home.out++;
-        const reason = this.store.reasonOut(row), one = reasons.get(reason) ?? { machine: 0, person: 0 };
-        one[marks.action[row] === REJECT ? "person" : "machine"]++;
-        reasons.set(reason, one);
-      }
-    }
-    const total = rows.reduce((sum, row) => Object.fromEntries(Object.keys(row).map((key) => [key, (sum[key] ?? 0) + row[key]])), {});
+    const { rows, total, reasons } = countPictures(this.store);
     this.#summary(total);
     this.#table(rows, total);
     this.#reasons(reasons);
@@ -68,7 +57,7 @@ export class OverviewView {
       h("tbody", {}, rows.map((row, label) => h("tr", {},
         h("th", { scope: "row" }, h("button.link", { onclick: () => this.#jump(label) }, this.store.labelName(label)), shares(row, longest)),
         h("td.number", {}, number(row.all)), h("td.number.strong", {}, number(row.kept)),
-        h("td.number", {}, row.waiting ? h("button.link", { onclick: () => this.#jump(label, row.copies < row.waiting ? "suspects" : "duplicates") }, number(row.waiting)) : "0"),
+        h("td.number", {}, row.waiting ? h("button.link", { onclick: () => this.#jump(label, "suspects") }, number(row.waiting)) : "0"),
         h("td.number", {}, row.out ? h("button.link", { onclick: () => this.#jump(label, "trash") }, number(row.out)) : "0"),
         h("td.number", {}, number(row.moved)), h("td.number", {}, number(row.in))))),
       rows.length > 1 ? h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "All"), [total.all, total.kept, total.waiting, total.out, total.moved, total.in].map((value) => h("td.number", {}, number(value))))) : null)));
@@ -94,10 +83,12 @@ export class OverviewView {
 
   #finish(total) {
     if (this.told?.actions === this.store.done.length) { this.#finished(this.told); return; }
-    const result = this.store.audit?.result;
+    const result = this.store.audit?.result, remaining = this.store.ranked?.remaining;
+    this.announced = total.kept ?? 0;
     fill(this.finish, h("h2", {}, "Finish"),
-      h("p", {}, `Write ${number(total.kept ?? 0)} pictures to the curated folder, with the report. Nothing is deleted, and you can come back.`),
+      h("p", {}, `Write ${number(this.announced)} pictures to the curated folder, with the report. Nothing is deleted, and you can come back.`),
       result ? noise(result) : h("p.remark", {}, "No audit yet: the report cannot say how much noise is left. ", h("button.link", { onclick: () => this.app.open("audit") }, "A sample of 100 takes two minutes."),),
+      remaining && remaining.unseen ? h("p.remark", {}, `${leftWords({ ...remaining, halved_after: 0 })} `, remaining.stop ? null : h("button.link", { onclick: () => this.app.open("weed") }, "Weed them.")) : null,
       total.waiting ? h("p.remark", {}, `${number(total.waiting)} suspects have not been looked at; the policy decides about them.`) : null,
       h("button.primary", { onclick: () => this.#write(), disabled: this.finishing }, this.finishing ? "Writing…" : "Write the set"),
       h("button.quiet", { onclick: () => this.#quit() }, "Close the review"));
@@ -108,11 +99,14 @@ export class OverviewView {
     this.refresh();
     try {
       await this.store.outbox.settled();
-      const told = await this.store.finish();
+      const told = await this.store.finish(this.announced);
       announce("The set is written");
       if (told.listing !== this.store.listing.revision) await this.store.reload();
       this.told = { ...told, actions: this.store.done.length };
-    } catch (error) { toast(error.message, { kind: "error", seconds: 8 }); }
+    } catch (error) {
+      toast(error.message, { kind: "error", seconds: 8 });
+      if (error.status === 409) await this.store.reload();  // the page shows what is not so
+    }
     this.finishing = false;
     this.refresh();
   }

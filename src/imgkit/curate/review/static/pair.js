@@ -68,7 +68,7 @@ export class PairView {
   get rows() { return this.position < 0 ? [] : this.store.listing.members[this.groups[this.position]]; }
 
   /** Members that could still be in the set: not rejected by a person. */
-  #alive() { return this.rows.filter((row) => this.store.marks.action[row] !== REJECT); }
+  #alive() { return this.rows.filter((row) => !this.store.rejected(row)); }
 
   #goTo(position) {
     this.position = position;
@@ -184,7 +184,8 @@ export class PairView {
         h("span.side", {}, n === 0 ? "A" : "B"),
         better ? h("span.star", { title: "the better one by size, sharpness and compression" }, "★ better") : null,
         h("span.name", {}, this.store.labelName(this.store.labelOf(row))),
-        kind ? h("span.tag", { "data-kind": kind }, text) : null);
+        kind ? h("span.tag", { "data-kind": kind }, text) : null,
+        this.store.waits(row) ? h("span.tag", { "data-kind": "suspect" }, this.store.listing.say(this.store.outcome(row).reason)) : null);
       this.panes[n].element.setAttribute("aria-label",
         `${n === 0 ? "A, left" : "B, right"}: ${this.store.labelName(this.store.labelOf(row))}${better ? ", the better one" : ""}${text ? `, ${text}` : ""}`);
     }
@@ -289,7 +290,7 @@ export class PairView {
   /** Inside a group the survivor meets the next member; then comes the next group. */
   #onwards() {
     const alive = this.#alive();
-    const waiting = this.rows.find((row) => !this.settled.has(row) && this.store.marks.action[row] !== REJECT);
+    const waiting = this.rows.find((row) => !this.settled.has(row) && !this.store.rejected(row));
     const survivor = alive.find((row) => this.settled.has(row));
     if (waiting !== undefined && survivor !== undefined) { this.pair = [survivor, waiting]; this.#show(); return; }
     if (waiting !== undefined && alive.length > 1) { this.pair = [alive[0], alive[1]]; this.#show(); return; }

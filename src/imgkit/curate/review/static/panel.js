@@ -7,12 +7,8 @@ import { get } from "./server.js";
 const KEPT = 600;
 const AHEAD = 16;
 const EXAMPLES = 6;
+const COPIES = 12;
 const EXAMPLES_MS = 60_000;
-
-const CHECK_NAMES = {
-  label: "label", offtopic: "off topic", quality: "quality", near: "copy", exact: "exact copy", conflict: "two labels",
-  not_photo: "not a photo", text: "text", junk: "unlike its label", readable: "unreadable",
-};
 
 /** Facts by row, fetched ahead in batches. */
 export class Facts extends EventTarget {
@@ -67,21 +63,23 @@ export class Panel {
     this.row = -1;
     this.labelExamples = new Map();
     this.why = h("section.why", { "aria-label": "Why this picture is here" });
+    this.copies = h("section.copystrip", { "aria-label": "Its copies" });
     this.likeness = h("section.likeness", { "aria-label": "What it looks like" });
     this.compare = h("section.examples", { "aria-label": "Examples of the labels" });
     this.origin = h("section.origin", { "aria-label": "Where it came from" });
     const unfold = (event) => {  // on a narrow screen there is room for its head only
       if (matchMedia("(max-width: 700px)").matches && !event.target.closest("a")) document.body.classList.toggle("turned");
     };
-    this.element = h("aside.panel", { "aria-label": "About this picture", onclick: unfold }, this.why, this.likeness, this.compare, this.origin);
+    this.element = h("aside.panel", { "aria-label": "About this picture", onclick: unfold }, this.why, this.copies, this.likeness, this.compare, this.origin);
     facts.addEventListener("known", () => this.show(this.row));
   }
 
   show(row) {
     this.row = row;
-    if (row < 0) { for (const part of [this.why, this.likeness, this.compare, this.origin]) fill(part); return; }
+    if (row < 0) { for (const part of [this.why, this.copies, this.likeness, this.compare, this.origin]) fill(part); return; }
     const facts = this.facts.of(row);
     this.#why(row, facts);
+    this.#copies(row);
     this.#likeness(row, facts);
     this.#examples(row);
     this.#origin(row, facts);
@@ -93,18 +91,30 @@ export class Panel {
     const head = reason ? sentence(listing.say(reason)) : "Nothing was found against it";
     fill(this.why,
       h("h2", {}, head),
-      facts?.detail && reason !== "bad.label" ? h("p.detail", {}, facts.detail) : null,
+      facts?.detail && suggestion(facts)?.check !== listing.checks[listing.check[row]] ? h("p.detail", {}, facts.detail) : null,
       facts ? h("div.chips", {}, facts.findings.map((one) => this.#finding(one))) : null);
   }
 
   #finding({ check, score, threshold }) {
     const over = score >= threshold;
-    const text = `${CHECK_NAMES[check] ?? check} ${shortScore(score)}`;
+    const text = `${this.store.listing.title(check)} ${shortScore(score)}`;
     return h("span.chip", { class: over ? "over" : "", title: `score ${score}, taken for bad from ${threshold}` }, text);
   }
 
+  /** The copies that go the way of the picture, beside the reason that is about all of them. */
+  #copies(row) {
+    const { listing } = this.store;
+    const others = listing.isCopy(row) ? listing.members[listing.group[row]].filter((one) => one !== row) : [];
+    if (!others.length) { fill(this.copies); return; }
+    fill(this.copies, h("h3", {}, others.length === 1 ? "Its copy" : `Its ${number(others.length)} copies`),
+      h("div.thumbs", {}, others.slice(0, COPIES).map((one) => h("img", {
+        src: listing.thumb(one, 192), alt: this.store.labelName(this.store.labelOf(one)), loading: "lazy", decoding: "async",
+        title: [this.store.labelName(this.store.labelOf(one)), listing.reason(one) && listing.say(listing.reason(one))].filter(Boolean).join("\n"),
+      }))));
+  }
+
   #likeness(row, facts) {
-    const finding = facts?.findings.find(({ check }) => check === "label");
+    const finding = suggestion(facts);
     if (!finding) { fill(this.likeness); return; }
     const own = this.store.labelName(this.store.listing.label[row]);
     const other = this.#nameOf(finding.detail.suggested);
@@ -152,11 +162,27 @@ export class Panel {
 /** What is in force, in words, for badges and announcements. */
 export function markWords(store, row) {
   const { action, reason, to, unsure } = store.marks.get(row);
-  if (action === RELABEL) return { kind: "relabel", text: `→ ${store.labelName(to)}` };
+  if (action === RELABEL) return { kind: "relabel", text: `→ ${store.labelName(to)}${alongWith(store, row)}` };
   if (action === 1) return { kind: "keep", text: "Kept" };
-  if (action === 2) return { kind: "reject", text: reason && reason !== "user.rejected" ? `Rejected: ${store.listing.say(reason)}` : "Rejected" };
+  if (action === 2) return { kind: "reject", text: `${rejectedFor(store, reason)}${alongWith(store, row)}` };
+  const { by, state, label, reason: followed, of } = store.outcome(row);
+  if (by === "person" && of >= 0) {
+    return state === "reject" ? { kind: "reject", text: `${rejectedFor(store, followed)}, with a copy of it` }
+      : { kind: "relabel", text: `→ ${store.labelName(label)}, with a copy of it` };
+  }
   return unsure ? { kind: "unsure", text: "Unsure" } : { kind: "", text: "" };
 }
+
+const rejectedFor = (store, reason) => (reason && reason !== "user.rejected" ? `Rejected: ${store.listing.say(reason)}` : "Rejected");
+
+/** How many copies go the way of a picture: ", with 2 copies". */
+function alongWith(store, row) {
+  const count = store.copiesThatFollow(row);
+  return count ? `, with ${number(count)} ${count === 1 ? "copy" : "copies"}` : "";
+}
+
+/** The finding that says which label fits better, with the probabilities of both. */
+const suggestion = (facts) => facts?.findings.find(({ detail }) => detail.suggested && detail.probability !== undefined);
 
 function bar(name, share, kind) {
   const filled = h("span.filled");

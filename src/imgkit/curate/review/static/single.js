@@ -2,6 +2,7 @@
 
 import { KEEP, REJECT, RELABEL } from "./listing.js";
 import { announce, cap, fill, h, number, span, toast } from "./dom.js";
+import { leftWords, stopWords } from "./estimate.js";
 import { Panel, markWords, sentence } from "./panel.js";
 import { Stage } from "./stage.js";
 import { isOpen, resorted, rowsOf } from "./queue.js";
@@ -32,6 +33,7 @@ export class SingleView {
 
   enter(mode, { row = -1 } = {}) {
     this.mode = mode;
+    this.#ranked();
     this.rows = rowsOf(mode, this.store, this.app.filter);
     const wanted = row >= 0 ? this.rows.indexOf(row) : -1;
     if (row >= 0 && wanted < 0) { this.rows.unshift(row); this.#goTo(0); return; }
@@ -39,6 +41,17 @@ export class SingleView {
   }
 
   leave() { this.stage.show(-1); }
+
+  /** The most uncertain first needs to know how likely each is wrong; what is left, how many wrong ones are. */
+  async #ranked() {
+    const asked = this.asked = {};
+    const before = this.store.learnt;
+    if (!(await this.store.learn()) || this.asked !== asked || this.app.view !== this) return;
+    if (this.mode === "uncertain" && (!before.size || this.row < 0)) {
+      this.rows = rowsOf(this.mode, this.store, this.app.filter);
+      this.#goTo(this.#nextOpen(-1));
+    } else if (this.row < 0) this.#nothingLeft();
+  }
 
   /** Rows that wait, and rows in all, for the progress bar. */
   progress() {
@@ -64,13 +77,16 @@ export class SingleView {
 
   #nothingLeft() {
     this.heading.replaceChildren();
-    const any = this.rows.length > 0;
+    const any = this.rows.length > 0, { remaining = null } = this.store.ranked ?? {};
+    const clean = any && Boolean(remaining?.stop);
+    const title = !any ? "Nothing here" : clean ? "All done here" : "Nothing waits here";
     fill(this.done,
-      h("div.big", { "aria-hidden": "true" }, "✓"),
-      h("h2", {}, any ? "All done here" : "Nothing here"),
+      clean ? h("div.big", { "aria-hidden": "true" }, "✓") : null,
+      h("h2", {}, title),
       h("p", {}, any ? `${number(this.rows.length)} pictures decided.` : this.app.isFiltered ? "No picture passes the filter." : "No check has found anything of this kind."),
-      h("div.row", {}, this.app.nextModeButton(this.mode)));
-    announce(any ? "All done here" : "Nothing here");
+      remaining ? [h("p", {}, leftWords(remaining)), h("p", {}, stopWords(remaining))] : null,
+      h("div.row", {}, remaining && !clean ? h("button.primary", { onclick: () => this.app.open("weed") }, "Go on: Weed") : this.app.nextModeButton(this.mode)));
+    announce(title);
   }
 
   /** What belongs to the picture at once; the rest may wait until after the frame with the picture. */
@@ -156,6 +172,8 @@ export class SingleView {
       case "square": this.stage.toggleSquare(); return true;
       case "compare": return this.#compare(row);
       default: {
+        const reason = this.app.reasonOf(name);
+        if (reason) return this.decide({ action: REJECT, reason });
         const digit = /^label([1-9])$/.exec(name);
         if (!digit || Number(digit[1]) > this.store.labels.length) return false;
         return this.decide({ action: RELABEL, to: Number(digit[1]) - 1 });
@@ -198,7 +216,7 @@ export class SingleView {
   /** Now and then, put what still waits in the order that the decisions suggest. */
   async #learn() {
     this.unlearnt = (this.unlearnt ?? 0) + 1;
-    if (this.mode !== "suspects" || this.unlearnt < LEARN_EVERY) return;
+    if (!["suspects", "uncertain"].includes(this.mode) || this.unlearnt < LEARN_EVERY) return;
     this.unlearnt = 0;
     const { rows } = this;
     if (!(await this.store.learn()) || this.rows !== rows) return;

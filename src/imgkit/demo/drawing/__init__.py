@@ -1,0 +1,1 @@
+"""Drawn pictures: scenes, bodies, light and camera, copies and damaged files."""

@@ -1,0 +1,1 @@
+"""The loopback web: server, image hosts, and the faults of the real one."""

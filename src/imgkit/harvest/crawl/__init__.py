@@ -1,0 +1,1 @@
+"""Fetching candidates: scheduler, workers, frontier, downloader, duplicate tracker and result writer."""

@@ -1,1 +1,0 @@
-"""The way to hosts: who may be contacted, how politely, and what comes back."""

@@ -1,0 +1,1 @@
+"""Asking search services: sessions, paging, filters, licences and excluded words."""

@@ -1,0 +1,1 @@
+"""What is used after training: classifier, model folder, predict, evaluate, export and serve."""

@@ -1,0 +1,1 @@
+"""Pages about a model and the pictures that it was judged on: charts, error analysis, the explorer of mistakes."""

@@ -1,0 +1,1 @@
+"""Network access: address guard, DNS, connections, fetching, retries, rate limits and robots.txt."""

@@ -1,0 +1,1 @@
+"""Training data: splits, pixel cache, batches and augmentation."""

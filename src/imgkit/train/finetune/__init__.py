@@ -1,0 +1,1 @@
+"""Fine-tuning: trainer, validator, optimiser, schedule, checkpoints, distributed training."""

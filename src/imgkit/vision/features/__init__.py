@@ -1,0 +1,1 @@
+"""Feature vectors: pretrained backbones, their weights, embeddings and linear probes."""
