@@ -3,9 +3,11 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 
 import requests
 
@@ -38,6 +40,19 @@ def test_the_log_counts_the_requests_that_a_host_answers_at_once():
         seen = [line.concurrency for line in web.requests]
 
     assert sorted(seen) == [1, 2, 3]
+
+
+def test_a_request_that_its_client_gave_up_is_not_counted_as_under_way():
+    with serve(small_world(good=1, faults=["late"])) as web:
+        host, port = web.sites[web.world.picture("fault-late").host].split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET /pictures/fault-late.jpg HTTP/1.1\r\nHost: h\r\n\r\n")
+            while not web.requests:
+                time.sleep(0.01)
+        requests.get(web.url("fault-late"), timeout=10)
+        seen = [line.concurrency for line in web.requests]
+
+    assert seen == [1, 1]
 
 
 def test_hosts_differ_in_address_and_have_their_own_robots_txt_and_pages():

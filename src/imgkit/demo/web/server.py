@@ -9,7 +9,9 @@
 import argparse
 import contextlib
 import json
+import selectors
 import signal
+import socket
 import sys
 import threading
 import time
@@ -40,8 +42,8 @@ class LoggedRequest:
 
     ``site`` is the nickname of the host or service, ``address`` its address and port. Times are seconds of the
     monotonic clock; ``finished`` is when the last bytes were about to be sent, None before. ``concurrency`` counts
-    the requests to the same site that were under way when this one came, itself included. ``status`` is 0 when no
-    status line was sent.
+    the requests to the same site that were under way when this one came, itself included; one that the client gave
+    up, by closing its connection, is under way no more. ``status`` is 0 when no status line was sent.
     """
 
     site: str
@@ -73,7 +75,7 @@ class Web:
             self.inject_fault(service, fault)
         self._log: list[LoggedRequest] = []
         self._asked: Counter[str] = Counter()
-        self._busy: Counter[str] = Counter()
+        self._under_way: dict[int, Received] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._hosts = {host.name: host for host in world.hosts}
@@ -141,8 +143,8 @@ class Web:
             address = f"{received.site}{HOP.sub('', received.target)}"
             self._asked[address] += 1 if received.method != "HEAD" else 0
             self._asked[received.site] += 1
-            self._busy[received.site] += 1
             number = len(self._log)
+            self._under_way[number] = received
             self._log.append(self._line(received))
             exchange = Exchange(
                 method=received.method,
@@ -170,7 +172,7 @@ class Web:
         with self._lock:
             line = self._log[number]
             if line.finished is None:
-                self._busy[line.site] -= 1
+                del self._under_way[number]
                 self._log[number] = replace(line, finished=time.monotonic(), status=status)
 
     def _answer(self, exchange: Exchange) -> None:
@@ -194,8 +196,21 @@ class Web:
             referer=received.headers.get("Referer", ""),
             user_agent=received.headers.get("User-Agent", ""),
             started=time.monotonic(),
-            concurrency=self._busy[received.site],
+            concurrency=sum(
+                other is received or (other.site == received.site and not _client_left(other.connection))
+                for other in self._under_way.values()
+            ),
         )
+
+
+def _client_left(connection: socket.socket) -> bool:
+    """Whether the client closed or broke a connection, though the thread that answers on it may not know it yet."""
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            return bool(selector.select(0)) and not connection.recv(1, socket.MSG_PEEK)
+    except (OSError, ValueError):  # broken, or closed on this side too
+        return True
 
 
 def serve(
