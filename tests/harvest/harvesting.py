@@ -20,7 +20,7 @@ KING = Query(label="king_snake", name="king snake", text="king snake")
 HASTY = Timeouts(
     fetch=FetchLimits(connect_s=2.0, headers_s=1.0, gap_s=1.0, slow_window_s=0.6, deadline_s=3.0),
     back_off_s=(0.05, 0.1),
-    own=HostLimits(gap_s=0.0, park_s=0.2),
+    own=HostLimits(gap_s=0.0, pause_s=0.2),
     search_back_off_s=(0.05, 0.1),
 )
 

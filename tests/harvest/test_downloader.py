@@ -29,7 +29,7 @@ from imgkit.harvest.timeouts import Timeouts
 from imgkit.net.addresses import parse
 from imgkit.net.fetch import FetchLimits
 from imgkit.net.guard import Allowed
-from imgkit.net.outcomes import Failure, Fetched, Moved
+from imgkit.net.outcomes import Failure, Fetched, Redirect
 from imgkit.net.retry import DownloadAttempt
 from imgkit.net.robots import RobotsCache, RobotsRules, read_robots
 from imgkit.vision.decode import Rejected
@@ -66,7 +66,7 @@ class Told:
         self.asked.append((url, picture))
         return self.answer
 
-    def break_off(self):
+    def abort(self):
         self.asked.append("broken off")
 
 
@@ -101,12 +101,12 @@ def downloader(answer=None, *, removed=None, engine=None):
 
 
 def test_a_request_has_the_seconds_that_earlier_hops_left_of_the_deadline():
-    one = downloader(Moved("http://b.example.org/"))
+    one = downloader(Redirect("http://b.example.org/"))
 
     timed = one.request(DownloadAttempt(url="x", referer="http://p.org/", seconds=12.5), TARGET)
 
     assert one._fetcher.asked == [(TARGET, "http://p.org/", 17.5)]
-    assert timed.answer == Moved("http://b.example.org/")
+    assert timed.answer == Redirect("http://b.example.org/")
     assert timed.seconds >= 0
 
 
@@ -177,7 +177,7 @@ def test_a_picture_is_kept_before_it_is_handed_on_with_where_it_came_from():
 
 def test_breaking_off_ends_what_is_fetched():
     one = downloader()
-    one.break_off()
+    one.abort()
 
     assert one._fetcher.asked == ["broken off"]
 
@@ -269,7 +269,7 @@ def test_breaking_off_waits_for_no_machine():
     one._pending.add(done := Future())
     done.set_result("answered in this moment")
 
-    one.break_off()
+    one.abort()
 
     assert pending.result(0) == WorkerFailure("killed", "the harvest was ended")
     assert done.result(0) == "answered in this moment"
@@ -399,40 +399,40 @@ OTHER = parse("http://b.example.org/")
 
 def test_an_outage_is_said_once_and_the_host_that_answered_last_is_looked_for():
     one = monitor()
-    one.note("a", TARGET, None, now=0.0)
-    one.note("a", TARGET, DOWN, now=1.0)
-    assert (one.away, one.gone) == (False, False)
-    one.note("b", OTHER, DOWN, now=2.0)
+    one.record("a", TARGET, None, now=0.0)
+    one.record("a", TARGET, DOWN, now=1.0)
+    assert (one.is_down, one.given_up) == (False, False)
+    one.record("b", OTHER, DOWN, now=2.0)
 
-    assert (one.away, one.gone) == (True, False)
+    assert (one.is_down, one.given_up) == (True, False)
     assert one._progress.lines == [
         "The network seems to be down. Looking again every 15 s; nothing is lost, and Ctrl-C saves."
     ]
-    assert (one.next_probe, one.due(16.9)) == (17.0, None)
-    assert one.due(17.0) is TARGET
-    assert one.due(99.0) is None  # one look at a time
+    assert (one.next_probe, one.probe_due(16.9)) == (17.0, None)
+    assert one.probe_due(17.0) is TARGET
+    assert one.probe_due(99.0) is None  # one look at a time
 
 
 def test_where_nobody_ever_answered_the_host_that_began_the_outage_is_looked_for():
     one = monitor()
-    one.note("a", TARGET, DOWN, now=1.0)
-    one.note("b", OTHER, DOWN, now=2.0)
+    one.record("a", TARGET, DOWN, now=1.0)
+    one.record("b", OTHER, DOWN, now=2.0)
 
-    assert one.due(17.0) is OTHER
+    assert one.probe_due(17.0) is OTHER
 
 
 def test_what_failed_while_the_network_was_away_comes_back_in_order_and_once():
     one = monitor()
     for name in ("a", "b"):
-        one.note(name, TARGET, DOWN, now=0.0)
+        one.record(name, TARGET, DOWN, now=0.0)
     one.lost("coral", "first", DOWN)
     one.lost("king", "second", Failure(reason="net.dns", transient=True))
     one.lost("king", "not its doing", Failure(reason="http.404"))
 
     assert one.probed(False, now=15.0) == []
-    assert (one.away, one.gone, one.next_probe) == (True, False, 30.0)
+    assert (one.is_down, one.given_up, one.next_probe) == (True, False, 30.0)
     assert one.probed(True, now=30.0) == [("coral", "first"), ("king", "second")]
-    assert (one.away, one._progress.lines[-1]) == (False, "The network is back.")
+    assert (one.is_down, one._progress.lines[-1]) == (False, "The network is back.")
     assert one.probed(True, now=31.0) == []
 
 
@@ -449,11 +449,11 @@ def test_a_picture_that_arrives_shows_that_earlier_failures_were_not_the_network
 def test_the_network_is_given_up_after_so_many_seconds(now, gone):
     one = monitor()
     for name in ("a", "b"):
-        one.note(name, TARGET, DOWN, now=0.0)
+        one.record(name, TARGET, DOWN, now=0.0)
 
     one.probed(False, now=now)
 
-    assert one.gone is gone
+    assert one.given_up is gone
 
 
 # who waits for a robots.txt

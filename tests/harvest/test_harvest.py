@@ -328,7 +328,7 @@ def test_a_host_that_is_down_is_given_up_and_its_candidates_wait_for_the_next_ru
     assert report.total.kept == 4
     assert report.total.reasons == {"http.5xx": 12}
     assert report.total.deferred == 12
-    assert asked < 12 * 3  # three parks, then nobody asks any more
+    assert asked < 12 * 3  # three pauses, then nobody asks any more
 
 
 # providers

@@ -20,7 +20,7 @@ from imgkit.harvest.timeouts import Timeouts
 from imgkit.manifest import Image, Proposal, Query, SearchState
 from imgkit.net.guard import Allowed, Guard
 from imgkit.net.host_queue import PUBLIC
-from imgkit.net.outcomes import Failure, Fetched, Moved
+from imgkit.net.outcomes import Failure, Fetched, Redirect
 from imgkit.net.robots import RobotsCache, RobotsRules, read_robots
 
 GONE = Failure(reason="http.404")
@@ -304,11 +304,11 @@ def test_what_an_address_led_to_before_is_not_asked_again(loop):
 def test_a_redirect_is_asked_at_its_own_host_and_checked_by_the_guard(loop):
     one = loop({"coral": ["http://a.test.org/1"]})
     one.load()
-    one.answer("http://a.test.org/1", Moved("http://b.test.org/2"))
+    one.answer("http://a.test.org/1", Redirect("http://b.test.org/2"))
     assert one.go() == ["http://b.test.org/2"]
     assert one.threads.jobs[-1][0] == "b.test.org"
 
-    one.answer("http://b.test.org/2", Moved("http://10.0.0.1/3"))
+    one.answer("http://b.test.org/2", Redirect("http://10.0.0.1/3"))
 
     assert one.go() == []
     assert one.states() == [("1", "rejected", "net.blocked_address", 3)]
@@ -522,9 +522,9 @@ def test_while_the_network_is_away_nobody_is_asked_and_what_it_took_comes_back_i
             one.answer(url, DOWN)
         one.now += 3
         one.scheduler._dispatch()
-        if one.scheduler._network.away:
+        if one.scheduler._network.is_down:
             break
-    assert one.scheduler._network.away is True
+    assert one.scheduler._network.is_down is True
     one.now += 15
     assert one.go() == []
     assert one.threads.probes[-1].url in (a, b)
@@ -563,7 +563,7 @@ def test_a_network_that_stays_away_ends_the_run(loop):
     one.load()
     for url in (a, b):
         one.answer(url, DOWN)
-    assert one.scheduler._network.away is True
+    assert one.scheduler._network.is_down is True
     one.now = 601.0
 
     one.handle(NetworkProbed(False))

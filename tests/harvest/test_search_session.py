@@ -267,7 +267,7 @@ def test_an_answer_may_have_eight_mebibytes(size, reason):
     ("status", "method"), [(301, b"POST"), (302, b"POST"), (307, b"POST"), (308, b"POST"), (303, b"GET")]
 )
 def test_only_a_303_turns_a_form_into_a_question(status, method):
-    there = f"HTTP/1.1 {status} Moved\r\nLocation: /y\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    there = f"HTTP/1.1 {status} Redirect\r\nLocation: /y\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
     with server(there, OK) as (base, seen):
         get(base, method="POST", body=b"a=1", headers={"Content-Type": "application/x-www-form-urlencoded"})
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgkit.net.outcomes import Failure, Fetched, Moved
-from imgkit.net.retry import Again, Done, DownloadAttempt, follow
+from imgkit.net.outcomes import Failure, Fetched, Redirect
+from imgkit.net.retry import Completed, DownloadAttempt, NextAttempt, follow
 
 
 def steps(*answers, attempt=None):
@@ -13,7 +13,7 @@ def steps(*answers, attempt=None):
     for answer in answers:
         step = follow(attempt, answer, seconds=1.0, jitter=lambda: 0.0)
         attempt = step.attempt
-        if isinstance(step, Again):
+        if isinstance(step, NextAttempt):
             pauses.append(step.after_s)
     return step, pauses
 
@@ -24,7 +24,7 @@ BUSY = Failure(reason="http.5xx", transient=True)
 def test_a_passing_failure_is_tried_three_times_with_growing_pauses():
     step, pauses = steps(BUSY, BUSY, BUSY)
 
-    assert isinstance(step, Done)
+    assert isinstance(step, Completed)
     assert pauses == [1.0, 2.0]
     assert step.attempt.requests == 3
 
@@ -38,7 +38,7 @@ def test_a_wait_that_the_host_asks_for_is_kept():
 def test_a_lasting_failure_is_not_tried_again():
     step, pauses = steps(Failure(reason="http.404"))
 
-    assert isinstance(step, Done)
+    assert isinstance(step, Completed)
     assert pauses == []
 
 
@@ -48,11 +48,11 @@ def test_a_403_gets_one_more_try_with_the_page_as_referer():
     second, _ = steps(refused, refused)
 
     assert (first.attempt.referer, first.after_s) == ("https://a.org/page", 0.0)
-    assert isinstance(second, Done)
+    assert isinstance(second, Completed)
 
 
 def test_a_redirect_is_followed_five_times_and_a_new_try_starts_over():
-    moved = [Moved(f"https://a.org/{n}") for n in range(6)]
+    moved = [Redirect(f"https://a.org/{n}") for n in range(6)]
     fifth, _ = steps(*moved[:5])
     sixth, _ = steps(*moved)
     again, _ = steps(*moved[:2], BUSY)
@@ -82,7 +82,7 @@ def test_no_address_is_tried_more_than_three_times(reasons):
     for reason in reasons:
         step = follow(attempt, Failure(reason=reason, transient=True), seconds=1.0)
         attempt = step.attempt
-        if isinstance(step, Done):
+        if isinstance(step, Completed):
             break
 
-    assert isinstance(step, Done)
+    assert isinstance(step, Completed)

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from imgkit.net.addresses import RefusedAddress, parse
-from imgkit.net.body import Receiver
+from imgkit.net.body import BodyReader
 from imgkit.net.cookies import cookie_header, merged, received
 from imgkit.net.fetch import Fetcher
 from imgkit.net.guard import Allowed, Guard
@@ -56,21 +56,21 @@ def test_a_picture_arrives_whatever_its_coding_is_called(fetcher, body, coding):
 @pytest.mark.parametrize("step", [1, 3, 15, 16, 17])
 @pytest.mark.parametrize("body", [JPEG, raw_deflate(JPEG), zlib.compress(JPEG)], ids=["as it is", "bare", "wrapped"])
 def test_how_a_body_is_packed_is_told_in_whatever_pieces_it_comes(body, step):
-    receiver = Receiver(coding="deflate", announced=None, max_bytes=10_000, max_ratio=20, picture=True)
+    receiver = BodyReader(coding="deflate", announced=None, max_bytes=10_000, max_ratio=20, picture=True)
 
     assert [receiver.take(body[at : at + step]) for at in range(0, len(body), step)] == [None] * -(-len(body) // step)
     assert (receiver.end(), receiver.body) == (None, JPEG)
 
 
 def test_a_body_of_very_many_packed_parts_is_read_up_to_a_thousand():
-    receiver = Receiver(coding="gzip", announced=None, max_bytes=100_000, max_ratio=20, picture=False)
+    receiver = BodyReader(coding="gzip", announced=None, max_bytes=100_000, max_ratio=20, picture=False)
 
     assert receiver.take(gzip.compress(b"x") * 1200) is None
     assert (receiver.end(), receiver.body) == (None, b"x" * 1000)
 
 
 def test_a_packed_body_shorter_than_what_tells_it_is_unpacked_at_its_end():
-    receiver = Receiver(coding="deflate", announced=None, max_bytes=100, max_ratio=20, picture=False)
+    receiver = BodyReader(coding="deflate", announced=None, max_bytes=100, max_ratio=20, picture=False)
 
     assert receiver.take(zlib.compress(b"ab")) is None
     assert (receiver.end(), receiver.body) == (None, b"ab")

@@ -13,7 +13,7 @@ from imgkit.errors import UsageError
 from imgkit.net import connect
 from imgkit.net import dial as dial_module
 from imgkit.net.addresses import parse
-from imgkit.net.connect import Connections, proxy_target
+from imgkit.net.connect import ConnectionPool, proxy_target
 from imgkit.net.dial import dial, interleaved
 from imgkit.net.guard import Allowed, Guard
 from imgkit.net.watchdog import Watch
@@ -22,12 +22,12 @@ from loopback import Server, always, reply
 
 @pytest.fixture
 def pool():
-    opened = Connections(Guard(Allowed.read(["127.0.0.0/8"])))
+    opened = ConnectionPool(Guard(Allowed.read(["127.0.0.0/8"])))
     opened.lent = []
     yield opened
     opened.close()
-    for link in opened.lent:
-        link.close()
+    for pooled in opened.lent:
+        pooled.close()
 
 
 @pytest.fixture
@@ -41,18 +41,18 @@ def watch():
 
 
 def borrowed(pool, url, watched=None):
-    link = pool.borrow(parse(url), watched or watch(), connect_s=5.0)
-    pool.lent.append(link)
-    return link
+    pooled = pool.acquire(parse(url), watched or watch(), connect_s=5.0)
+    pool.lent.append(pooled)
+    return pooled
 
 
 def asked(pool, url):
     """A connection that served one request."""
-    target, link = parse(url), borrowed(pool, url)
-    if not link.reused:
-        link.connect()
-    link.request(target, {}, headers_s=5.0, gap_s=5.0).read()
-    return link
+    target, pooled = parse(url), borrowed(pool, url)
+    if not pooled.reused:
+        pooled.connect()
+    pooled.request(target, {}, headers_s=5.0, gap_s=5.0).read()
+    return pooled
 
 
 def test_the_numbers():
@@ -62,7 +62,7 @@ def test_the_numbers():
 
 def test_a_connection_that_was_given_back_is_used_again_and_others_are_made(pool, server):
     one = asked(pool, server.url)
-    pool.give_back(one)
+    pool.release(one)
 
     again = asked(pool, f"{server.url}/other")
     other = asked(pool, server.url)
@@ -73,7 +73,7 @@ def test_a_connection_that_was_given_back_is_used_again_and_others_are_made(pool
 
 def test_a_connection_serves_its_own_origin_only(pool, server):
     with Server(always(reply(b"y")), "127.0.0.2", server.port) as same_port:
-        pool.give_back(asked(pool, server.url))
+        pool.release(asked(pool, server.url))
 
         assert asked(pool, same_port.url).reused is False
         assert asked(pool, server.url).reused is True
@@ -81,8 +81,8 @@ def test_a_connection_serves_its_own_origin_only(pool, server):
 
 def test_two_idle_connections_are_kept_for_a_host(pool, server):
     links = [asked(pool, server.url) for _ in range(3)]
-    for link in links:
-        pool.give_back(link)
+    for pooled in links:
+        pool.release(pooled)
 
     assert [asked(pool, server.url).reused for _ in range(3)] == [True, True, False]
     assert links[2].connection.sock is None  # closed
@@ -92,7 +92,7 @@ def test_two_idle_connections_are_kept_for_a_host(pool, server):
 def test_an_idle_connection_is_kept_for_fifteen_seconds(pool, server, monkeypatch, seconds, reused):
     now = [100.0]
     monkeypatch.setattr(connect, "time", SimpleNamespace(monotonic=lambda: now[0]))  # of this module alone
-    pool.give_back(asked(pool, server.url))
+    pool.release(asked(pool, server.url))
     now[0] += seconds
 
     assert borrowed(pool, server.url).reused is reused
@@ -105,30 +105,30 @@ def test_the_connection_that_was_idle_longest_goes_when_there_are_too_many(pool,
     answer = always(reply(b"x"))
     with Server(answer, "127.0.0.2") as a, Server(answer, "127.0.0.3") as b, Server(answer, "127.0.0.4") as c:
         for server in (b, a, c):
-            pool.give_back(asked(pool, server.url))
+            pool.release(asked(pool, server.url))
             now[0] += 1.0
 
         assert [asked(pool, one.url).reused for one in (b, a, c)] == [False, True, True]
 
 
 def test_closing_closes_what_is_idle(pool, server):
-    link = asked(pool, server.url)
-    pool.give_back(link)
+    pooled = asked(pool, server.url)
+    pool.release(pooled)
 
     pool.close()
 
-    assert link.connection.sock is None
+    assert pooled.connection.sock is None
     assert asked(pool, server.url).reused is False
 
 
 def test_a_watch_that_was_broken_breaks_what_it_is_given(pool, server):
     broken = watch()
-    broken.break_off("net.deadline")
-    link = borrowed(pool, server.url, broken)
+    broken.abort("net.deadline")
+    pooled = borrowed(pool, server.url, broken)
 
     with pytest.raises(OSError):  # noqa: PT011 - the system's words
-        link.connect()
-        link.request(parse(server.url), {}, headers_s=5.0, gap_s=5.0).read()
+        pooled.connect()
+        pooled.request(parse(server.url), {}, headers_s=5.0, gap_s=5.0).read()
 
 
 @pytest.mark.parametrize(
@@ -183,14 +183,14 @@ def test_the_last_refusal_is_the_error_when_all_refuse(server):
 
 def test_a_connection_that_was_given_back_is_not_broken_by_the_watch_it_had(pool, server):
     first = watch()
-    link = borrowed(pool, server.url, first)
-    link.connect()
-    link.request(parse(server.url), {}, headers_s=5.0, gap_s=5.0).read()
-    pool.give_back(link)
+    pooled = borrowed(pool, server.url, first)
+    pooled.connect()
+    pooled.request(parse(server.url), {}, headers_s=5.0, gap_s=5.0).read()
+    pool.release(pooled)
 
-    first.break_off("net.deadline")
+    first.abort("net.deadline")
 
-    assert asked(pool, server.url) is link
+    assert asked(pool, server.url) is pooled
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_a_connection_that_was_given_back_is_not_broken_by_the_watch_it_had(pool
     ],
 )
 def test_only_an_encrypted_address_behind_a_proxy_needs_a_tunnel(url, proxy, tunnel, asked_host):
-    made = Connections(Guard(), proxy=proxy).borrow(parse(url), watch(), connect_s=1.0)
+    made = ConnectionPool(Guard(), proxy=proxy).acquire(parse(url), watch(), connect_s=1.0)
 
     assert (made.connection._tunnel_host, made.connection.host) == (tunnel, asked_host)
     assert made.failure == ("net.proxy" if proxy else "net.connect")

@@ -158,7 +158,7 @@ def test_breaking_off_ends_every_fetch_at_once(fetcher):
         ASKED.clear()
         thread.start()
         assert ASKED.wait(30)
-        fetcher.break_off()
+        fetcher.abort()
         thread.join()  # the server says nothing until we hang up
     fetcher.close()
 
@@ -257,7 +257,7 @@ def test_no_redirect_of_a_robots_txt_leads_to_a_host_that_was_removed():
             Allowed.read(["127.0.0.0/8"]), removed=lambda url: "host removed" if url.startswith(removed.url) else ""
         )
         fetcher = Fetcher(guard, user_agent="x", limits=HASTY)
-        there = reply(status="301 Moved", headers=[f"Location: {removed.url}/robots.txt"])
+        there = reply(status="301 Redirect", headers=[f"Location: {removed.url}/robots.txt"])
         answer = fetched_from(fetcher, always(there), path="/robots.txt", picture=False)
         fetcher.close()
 

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 import imgkit
 from imgkit.net import addresses, body, fetch, opt_out, outcomes, robots
 from imgkit.net.addresses import RefusedAddress, Target, parse
-from imgkit.net.body import Receiver
+from imgkit.net.body import BodyReader
 from imgkit.net.cookies import received
-from imgkit.net.outcomes import Failure, Fetched, Moved
-from imgkit.net.retry import Again, Done, DownloadAttempt, follow
+from imgkit.net.outcomes import Failure, Fetched, Redirect
+from imgkit.net.retry import Completed, DownloadAttempt, NextAttempt, follow
 from imgkit.net.robots import read_robots
 
 PACKAGE = str(Path(imgkit.__file__).parent)
@@ -141,7 +141,7 @@ def test_headers_cost_steps_in_proportion_to_their_length(headers):
     for _, value in headers:
         assert steps(outcomes.of_status, 503, retry_after=value)[1] < 100
         moved, moving = steps(fetch._moved, value, [], parse("http://example.org/a"))
-        assert isinstance(moved, Moved | Failure)
+        assert isinstance(moved, Redirect | Failure)
         assert moving < 1000 + len(value)
         assert len(getattr(moved, "detail", "")) < 1000
         cookies, receiving = steps(received, [value, f"a={value}"], parse("http://example.org/a"))
@@ -180,7 +180,7 @@ def test_a_host_name_that_is_slow_to_encode_is_refused_before():
 
 
 ANSWER = st.one_of(
-    st.integers(0, 9).map(lambda n: Moved(f"http://example.org/{n}")),
+    st.integers(0, 9).map(lambda n: Redirect(f"http://example.org/{n}")),
     st.builds(
         Failure,
         reason=st.sampled_from(["http.403", "http.429", "http.5xx", "net.read", "net.slow", "net.dns", "net.redirect"]),
@@ -204,9 +204,9 @@ def test_no_sequence_of_answers_makes_more_than_so_many_requests(script, fallbac
         assert count < 60
         requests += 1
         attempt = step.attempt
-        if isinstance(step, Done):
+        if isinstance(step, Completed):
             break
-        assert isinstance(step, Again)
+        assert isinstance(step, NextAttempt)
         waited += step.after_s
 
     tries_of_an_address = 3 + 1  # three, and one with the page as referer
@@ -241,7 +241,7 @@ PIECES = st.lists(
 )
 def test_a_body_never_holds_more_than_its_limit_and_costs_few_steps(pieces, coding, announced, repeated, picture):
     limit = 2_000_000
-    receiver = Receiver(coding=coding, announced=announced, max_bytes=limit, max_ratio=20, picture=picture)
+    receiver = BodyReader(coding=coding, announced=announced, max_bytes=limit, max_ratio=20, picture=picture)
     if receiver.problem is not None:
         return
     received = 0
@@ -257,7 +257,7 @@ def test_a_body_never_holds_more_than_its_limit_and_costs_few_steps(pieces, codi
 
 
 def test_what_follows_the_end_of_a_packed_body_is_neither_kept_nor_endless():
-    receiver = Receiver(coding="gzip", announced=None, max_bytes=100_000, max_ratio=20, picture=False)
+    receiver = BodyReader(coding="gzip", announced=None, max_bytes=100_000, max_ratio=20, picture=False)
     assert receiver.take(gzip.compress(b"a picture")) is None
 
     ends = [receiver.take(bytes(10_000)) for _ in range(12)]
@@ -268,7 +268,7 @@ def test_what_follows_the_end_of_a_packed_body_is_neither_kept_nor_endless():
 
 
 def test_a_packed_body_of_nothing_ends_at_the_limit_too():
-    receiver = Receiver(coding="deflate", announced=None, max_bytes=100_000, max_ratio=20, picture=False)
+    receiver = BodyReader(coding="deflate", announced=None, max_bytes=100_000, max_ratio=20, picture=False)
     packer = zlib.compressobj()
     head = packer.compress(b"") + packer.flush(zlib.Z_SYNC_FLUSH)
     empty = b"\x00\x00\x00\xff\xff" * 2000  # blocks that hold nothing
@@ -281,7 +281,7 @@ def test_a_packed_body_of_nothing_ends_at_the_limit_too():
 
 def test_a_body_is_unpacked_by_a_mebibyte_at_a_time():
     assert body._STEP == 1024 * 1024
-    receiver = Receiver(coding="gzip", announced=None, max_bytes=20_000_000, max_ratio=20, picture=False)
+    receiver = BodyReader(coding="gzip", announced=None, max_bytes=20_000_000, max_ratio=20, picture=False)
 
     failure = receiver.take(zeros(19_000_000))
 

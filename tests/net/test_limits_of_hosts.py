@@ -7,19 +7,19 @@ import pytest
 
 from imgkit.net import host_queue, outage, outcomes, retry
 from imgkit.net.addresses import parse
-from imgkit.net.body import Receiver
+from imgkit.net.body import BodyReader
 from imgkit.net.fetch import FetchLimits
 from imgkit.net.host_queue import BY_DOMAIN, OWN, PUBLIC, HostLimits, HostQueue, limits_for
 from imgkit.net.outage import OutageDetector
-from imgkit.net.outcomes import Failure, Fetched, Moved, of_status
-from imgkit.net.retry import Again, Done, DownloadAttempt, follow
+from imgkit.net.outcomes import Failure, Fetched, Redirect, of_status
+from imgkit.net.retry import Completed, DownloadAttempt, NextAttempt, follow
 
 PASSING = Failure(reason="http.5xx", transient=True)
 
 
 def test_how_hosts_are_asked():
-    assert HostLimits(connections=2, gap_s=0.25, park_after=5, park_s=60.0, parks=3) == PUBLIC
-    assert HostLimits(connections=2, gap_s=0.0, park_after=5, park_s=1.0, parks=3) == OWN
+    assert HostLimits(connections=2, gap_s=0.25, pause_after=5, pause_s=60.0, pauses=3) == PUBLIC
+    assert HostLimits(connections=2, gap_s=0.0, pause_after=5, pause_s=1.0, pauses=3) == OWN
     assert {
         "staticflickr.com": HostLimits(connections=1, gap_s=1.0),
         "wikimedia.org": HostLimits(connections=2, gap_s=0.25),
@@ -30,7 +30,7 @@ def test_how_hosts_are_asked():
 
 
 def test_a_packed_body_that_was_cut_may_come_whole_the_next_time():
-    one = Receiver(coding="gzip", announced=None, max_bytes=10_000, max_ratio=20, picture=True)
+    one = BodyReader(coding="gzip", announced=None, max_bytes=10_000, max_ratio=20, picture=True)
     one.take(gzip.compress(b"\xff\xd8\xff" + bytes(2000))[:-4])
 
     assert one.end() == Failure(reason="net.short", detail="the packed body is incomplete", transient=True)
@@ -121,7 +121,7 @@ def asked_too_often(queue, now, *, reason="http.429", retry_after=None):
 
 def test_each_429_doubles_the_pause_up_to_ten_seconds():
     queue = HostQueue()
-    limits = HostLimits(connections=1, gap_s=1.0, park_after=100)
+    limits = HostLimits(connections=1, gap_s=1.0, pause_after=100)
     for number in range(8):
         queue.add("a", number, limits, now=0.0)
     starts, now = [], 0.0
@@ -182,7 +182,7 @@ def test_a_host_may_ask_for_two_minutes_and_no_more(wait, given_up):
 
 
 def test_an_answer_ends_the_count_of_failures_and_of_rests():
-    limits = HostLimits(connections=1, gap_s=0.0, park_after=2, park_s=10.0, parks=2)
+    limits = HostLimits(connections=1, gap_s=0.0, pause_after=2, pause_s=10.0, pauses=2)
     queue = HostQueue()
     for number in range(20):
         queue.add("a", number, limits, now=0.0)
@@ -259,7 +259,7 @@ def test_the_last_pause_is_kept_when_there_are_more_tries_than_pauses():
 )
 def test_how_many_requests_a_failure_is_worth(reason, requests):
     attempt, step = DownloadAttempt(url="http://a.org/"), None
-    while not isinstance(step, Done):
+    while not isinstance(step, Completed):
         step = follow(attempt, Failure(reason=reason, transient=True), seconds=1.0)
         attempt = step.attempt
 
@@ -272,7 +272,7 @@ def test_a_wait_of_more_than_two_minutes_is_left_to_the_next_run(wait, again):
         DownloadAttempt(url="http://a.org/"), Failure(reason="http.429", transient=True, retry_after=wait), seconds=1.0
     )
 
-    assert isinstance(step, Again) is again
+    assert isinstance(step, NextAttempt) is again
     assert not again or step.after_s == wait
 
 
@@ -284,11 +284,11 @@ def test_a_403_is_tried_with_the_page_once_and_only_where_there_is_a_page():
 
     step = follow(with_page, refused, seconds=1.0)
 
-    assert step == Again(
+    assert step == NextAttempt(
         DownloadAttempt(url="http://a.org/", page_url="http://a.org/page", referer="http://a.org/page", requests=1), 0.0
     )
-    assert isinstance(follow(step.attempt, refused, seconds=1.0), Done)
-    assert isinstance(follow(DownloadAttempt(url="http://a.org/"), refused, seconds=1.0), Done)
+    assert isinstance(follow(step.attempt, refused, seconds=1.0), Completed)
+    assert isinstance(follow(DownloadAttempt(url="http://a.org/"), refused, seconds=1.0), Completed)
 
 
 def test_a_redirect_keeps_what_the_try_is_about():
@@ -296,7 +296,7 @@ def test_a_redirect_keeps_what_the_try_is_about():
         url="http://a.org/", page_url="http://p.org/", fallbacks=("http://b.org/",), tries=2, seconds=3.0
     )
 
-    step = follow(attempt, Moved("http://c.org/"), seconds=2.0)
+    step = follow(attempt, Redirect("http://c.org/"), seconds=2.0)
 
     assert step.attempt == DownloadAttempt(
         url="http://c.org/",
@@ -308,7 +308,7 @@ def test_a_redirect_keeps_what_the_try_is_about():
         hops=1,
         seconds=5.0,
     )
-    assert follow(step.attempt, Moved("http://d.org/"), seconds=1.0).attempt.origin_url == "http://a.org/"
+    assert follow(step.attempt, Redirect("http://d.org/"), seconds=1.0).attempt.origin_url == "http://a.org/"
 
 
 def test_the_failure_that_is_reported_is_the_first_unless_a_later_one_may_pass():
@@ -319,7 +319,7 @@ def test_the_failure_that_is_reported_is_the_first_unless_a_later_one_may_pass()
         for failure in failures:
             step = follow(attempt, failure, seconds=1.0)
             attempt = step.attempt
-        assert isinstance(step, Done)
+        assert isinstance(step, Completed)
         return step.answer.reason
 
     other = Failure(reason="http.410")
@@ -332,7 +332,7 @@ def test_the_failure_that_is_reported_is_the_first_unless_a_later_one_may_pass()
 def test_no_other_size_of_a_picture_is_asked_for_when_its_owner_objects_or_it_is_a_bomb(reason):
     attempt = DownloadAttempt(url="http://a.org/", fallbacks=("http://b.org/",))
 
-    assert follow(attempt, Failure(reason=reason), seconds=1.0) == Done(
+    assert follow(attempt, Failure(reason=reason), seconds=1.0) == Completed(
         DownloadAttempt(url="http://a.org/", fallbacks=("http://b.org/",), requests=1), Failure(reason=reason)
     )
 
@@ -344,21 +344,21 @@ def test_an_outage_needs_its_failures_in_a_row_and_its_hosts():
     down = Failure(reason="net.connect", transient=True)
     watch = OutageDetector(failures=3, hosts=2, probe_s=10.0, longest_s=25.0)
 
-    assert [watch.note("a", down, now=1.0), watch.note("a", down, now=1.0), watch.note("a", down, now=1.0)] == [
+    assert [watch.record("a", down, now=1.0), watch.record("a", down, now=1.0), watch.record("a", down, now=1.0)] == [
         False
     ] * 3
-    assert watch.note("b", Failure(reason="net.read", transient=True), now=1.0) is False  # an answer of a kind
-    assert [watch.note(host, down, now=2.0) for host in ("a", "b", "a", "b")] == [False, False, True, False]
+    assert watch.record("b", Failure(reason="net.read", transient=True), now=1.0) is False  # an answer of a kind
+    assert [watch.record(host, down, now=2.0) for host in ("a", "b", "a", "b")] == [False, False, True, False]
     assert (watch.under_way, watch.next_probe) == (True, 12.0)
-    assert [watch.due(11.9), watch.due(12.0)] == [False, True]
+    assert [watch.probe_due(11.9), watch.probe_due(12.0)] == [False, True]
     watch.probing = True
-    assert watch.due(12.0) is False
-    assert watch.goes_on(26.9) is True
+    assert watch.probe_due(12.0) is False
+    assert watch.still_down(26.9) is True
     assert (watch.next_probe, watch.probing) == (36.9, False)
-    assert watch.goes_on(27.0) is False
-    watch.over()
-    assert (watch.under_way, watch.due(99.0)) == (False, False)
-    assert [watch.note(host, down, now=50.0) for host in ("a", "b")] == [False, False]
+    assert watch.still_down(27.0) is False
+    watch.recovered()
+    assert (watch.under_way, watch.probe_due(99.0)) == (False, False)
+    assert [watch.record(host, down, now=50.0) for host in ("a", "b")] == [False, False]
 
 
 # bodies
@@ -367,7 +367,7 @@ JPEG = b"\xff\xd8\xff\xe0" + bytes(5000)
 
 
 def receiver(**fields):
-    return Receiver(
+    return BodyReader(
         **{"coding": "", "announced": None, "max_bytes": 10_000, "max_ratio": 20, "picture": True, **fields}
     )
 

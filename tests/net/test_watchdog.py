@@ -8,10 +8,10 @@ import pytest
 
 from imgkit.net import body, watchdog
 from imgkit.net import fetch as fetch_module
-from imgkit.net.body import Pace, Receiver
+from imgkit.net.body import BodyReader, MinimumRate
 from imgkit.net.fetch import Fetcher, FetchLimits, _failure_of
 from imgkit.net.guard import Guard
-from imgkit.net.outcomes import Failure, Fetched, Moved
+from imgkit.net.outcomes import Failure, Fetched, Redirect
 from imgkit.net.watchdog import Watch, Watchdog
 
 
@@ -46,14 +46,14 @@ def ended(theirs):
 def test_a_connection_is_broken_at_the_end_of_its_phase_for_the_reason_of_that_phase(clock, line):
     ours, theirs = line
     watch = Watch(clock[0] + 30, "net.deadline")
-    watch.hold(ours)
+    watch.set_socket(ours)
     watch.phase(8, "net.read")
 
-    watch.look(1007.9)
+    watch.check(1007.9)
     assert (watch.broken, watch.stage, ended(theirs)) == ("", "net.read", False)
-    watch.look(1008.0)
+    watch.check(1008.0)
     assert (watch.broken, ended(theirs)) == ("net.read", True)
-    watch.look(1030.0)
+    watch.check(1030.0)
     assert watch.broken == "net.read"  # the first reason stays
 
 
@@ -62,13 +62,13 @@ def test_the_second_phase_has_its_own_time_and_none_outlasts_the_deadline(clock)
     watch.phase(8, "net.connect")
     clock[0] += 5
     watch.phase(8, "net.read")
-    watch.look(1012.9)
+    watch.check(1012.9)
     assert watch.broken == ""
     watch.phase(100, "net.slow")
 
-    watch.look(1029.9)
+    watch.check(1029.9)
     assert watch.broken == ""
-    watch.look(1030.0)
+    watch.check(1030.0)
 
     assert (watch.broken, watch.stage) == ("net.deadline", "net.slow")
 
@@ -87,12 +87,12 @@ def test_what_is_left_until_the_deadline_is_never_negative(clock):
 def test_a_connection_that_comes_after_the_end_is_broken_at_once_and_one_that_was_given_back_is_not(clock, line):
     ours, theirs = line
     watch = Watch(clock[0] + 30, "net.deadline")
-    watch.hold(ours)
-    watch.hold(None)
-    watch.break_off("net.deadline")
+    watch.set_socket(ours)
+    watch.set_socket(None)
+    watch.abort("net.deadline")
     assert ended(theirs) is False
 
-    watch.hold(ours)
+    watch.set_socket(ours)
 
     assert ended(theirs) is True
 
@@ -102,9 +102,9 @@ def test_a_connection_that_the_other_side_closed_first_is_no_error(line):
     theirs.close()
     ours.close()
     watch = Watch(0.0, "net.deadline")
-    watch.hold(ours)
+    watch.set_socket(ours)
 
-    watch.break_off("net.read")
+    watch.abort("net.read")
 
     assert watch.broken == "net.read"
 
@@ -118,7 +118,7 @@ def test_every_fetch_under_way_is_broken_and_those_that_ended_are_not():
     with dog.watch(30, "net.deadline") as over:
         pass
     with dog.watch(30, "net.deadline") as one, dog.watch(30, "net.deadline") as two:
-        dog.break_off()
+        dog.abort()
     dog.close()
 
     assert (over.broken, one.broken, two.broken) == ("", "net.deadline", "net.deadline")
@@ -132,7 +132,7 @@ def test_the_second_fetch_is_watched_after_the_first_one_ended():
         ours, theirs = socket.socketpair()
         theirs.settimeout(30)
         with dog.watch(0.0, "net.deadline") as watch:
-            watch.hold(ours)
+            watch.set_socket(ours)
             assert theirs.recv(1) == b""  # comes when the connection is broken
             assert watch.broken == "net.deadline"
         ours.close()
@@ -154,7 +154,7 @@ def test_the_thread_sleeps_while_nothing_is_fetched_and_looks_while_anything_is(
 
 
 def test_a_body_is_too_slow_below_its_pace_in_any_whole_window(clock):
-    pace = Pace(window_s=5.0, least=1000.0)
+    pace = MinimumRate(window_s=5.0, least=1000.0)
 
     clock[0] += 4.9
     assert pace.count(1) is None  # no whole window yet
@@ -167,7 +167,7 @@ def test_a_body_is_too_slow_below_its_pace_in_any_whole_window(clock):
 
 
 def test_a_fast_beginning_does_not_make_up_for_a_slow_second_window(clock):
-    pace = Pace(window_s=5.0, least=1000.0)
+    pace = MinimumRate(window_s=5.0, least=1000.0)
     clock[0] += 5
     assert pace.count(1_000_000) is None
     clock[0] += 10
@@ -179,7 +179,7 @@ def test_a_fast_beginning_does_not_make_up_for_a_slow_second_window(clock):
 
 
 def receiver(**fields):
-    return Receiver(
+    return BodyReader(
         **{"coding": "", "announced": None, "max_bytes": 10_000, "max_ratio": 20, "picture": True, **fields}
     )
 
@@ -229,7 +229,7 @@ class Told(Fetcher):
 
 def test_redirects_share_one_deadline_and_keep_what_was_asked(clock):
     body = Fetched(body=b"x", url="http://c.org/")
-    fetcher = Told(clock, Moved("http://b.org/"), Moved("http://c.org/"), body)
+    fetcher = Told(clock, Redirect("http://b.org/"), Redirect("http://c.org/"), body)
 
     assert fetcher.fetch("http://a.org/", referer="http://p.org/", picture=False) is body
 
@@ -243,7 +243,7 @@ def test_redirects_share_one_deadline_and_keep_what_was_asked(clock):
 
 def test_a_failure_behind_a_redirect_ends_the_fetch(clock):
     gone = Failure(reason="http.404")
-    fetcher = Told(clock, Moved("http://b.org/"), gone, Moved("http://never.org/"))
+    fetcher = Told(clock, Redirect("http://b.org/"), gone, Redirect("http://never.org/"))
 
     assert fetcher.fetch("http://a.org/") is gone
     fetcher.close()
@@ -256,5 +256,5 @@ def test_what_a_broken_connection_raises_is_the_doing_of_the_watchdog():
     assert _failure_of(OSError("closed"), watch) == Failure(
         reason="net.connect", detail="OSError: closed", transient=True
     )
-    watch.break_off("net.read")
+    watch.abort("net.read")
     assert _failure_of(OSError("closed"), watch) == Failure(reason="net.read", detail="broken off", transient=True)

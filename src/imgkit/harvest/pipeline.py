@@ -116,7 +116,7 @@ def search_and_fetch(
             schedule.run()
         finally:
             sessions.close()
-            downloader.break_off()
+            downloader.abort()
             schedule.close()
             fetcher.close()
     return CrawlResult(

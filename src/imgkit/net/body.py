@@ -1,6 +1,6 @@
-"""Receive a body piece by piece: unpack at most one coding, stop at the limits, tell early that it is a web page.
+"""Read a response body in pieces: decode at most one content coding, stop at the limits, detect web pages early.
 
-A coding that nobody knows, or that is said and not there, does no harm where the body is a picture as it is.
+An unknown content coding, or one that was announced but not applied, is ignored where the body is a picture as it is.
 """
 
 import time
@@ -20,8 +20,8 @@ _GZIP: Final = b"\x1f\x8b"
 """First bytes of a gzip member; a gzip body may hold several members."""
 
 
-class Receiver:
-    """A body under way. ``problem`` is a failure that the headers alone are.
+class BodyReader:
+    """Incremental reader of one response body. ``problem`` is the failure that its headers alone are, or None.
 
     Args:
         coding: the Content-Encoding header.
@@ -61,7 +61,7 @@ class Receiver:
         return self._chunks[0] if self._chunks else b""
 
     def take(self, piece: bytes) -> Failure | None:
-        """Add what arrived; return why the rest is not wanted, None while it is."""
+        """Add received bytes; return a failure when reading should stop, None to go on."""
         self._received += len(piece)
         if self._received > self._max_bytes:
             return self._too_big(f"more than {self._max_bytes:,} B received")
@@ -77,7 +77,7 @@ class Receiver:
         return failure
 
     def end(self) -> Failure | None:
-        """Say after the last piece what is wrong with the whole."""
+        """Return after the last piece what is wrong with the whole body, None when nothing is."""
         if self._head and (failure := self._put(self._settled_head())):
             return failure
         if self._size == 0:
@@ -140,8 +140,8 @@ class Receiver:
         return Failure(reason=reason, detail=detail)
 
 
-class Pace:
-    """Tells when a body arrives too slowly: less than ``least`` bytes per second over a whole window."""
+class MinimumRate:
+    """Detects a transfer below the minimum rate: less than ``least`` bytes per second over a whole window."""
 
     def __init__(self, *, window_s: float, least: float) -> None:
         self._window_s = window_s
@@ -150,7 +150,7 @@ class Pace:
         self._bytes = 0
 
     def count(self, size: int) -> Failure | None:
-        """Count bytes that arrived now."""
+        """Count bytes that arrived now; return ``net.slow`` when the window's rate is below the minimum."""
         self._bytes += size
         passed = time.monotonic() - self._mark
         if passed < self._window_s:

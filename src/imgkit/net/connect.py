@@ -1,4 +1,4 @@
-"""Connections to checked addresses: opened through the guard, breakable from outside, kept for the next request."""
+"""A pool of connections to checked addresses, opened through the guard; the watchdog can shut each one down."""
 
 import contextlib
 import http.client
@@ -30,10 +30,10 @@ MOST_HINT_LINES = 100
 LONGEST_LINE = 65536
 
 
-class _Breakable:
-    """A connection whose socket comes from the guard, with a second handle on it (``lifeline``) to break it by.
+class _GuardedConnection:
+    """A connection whose socket comes from the guard; ``break_handle`` is a duplicate of it that can be shut down.
 
-    The handle is a duplicate, since TLS takes the first one for itself before the handshake is over.
+    A duplicate, since the TLS layer takes the socket over before its handshake is done.
     """
 
     guard: Guard
@@ -41,7 +41,7 @@ class _Breakable:
     proxy_target: Target | None
     watch: Watch
     connect_s: float
-    lifeline: socket.socket | None = None
+    break_handle: socket.socket | None = None
 
     def _new_conn(self) -> socket.socket:
         time_left = min(self.connect_s, self.watch.left)
@@ -51,8 +51,8 @@ class _Breakable:
             with contextlib.suppress(LookupFailedError):  # the proxy may know names that this machine does not
                 self.guard.addresses(self.target)
             connected = self.guard.connect_to_proxy(self.proxy_target, timeout_s=time_left)
-        self.lifeline = connected.dup()
-        self.watch.hold(self.lifeline)
+        self.break_handle = connected.dup()
+        self.watch.set_socket(self.break_handle)
         return connected
 
 
@@ -75,19 +75,19 @@ class _FinalResponse(http.client.HTTPResponse):
         raise http.client.HTTPException(f"more than {MOST_HINT_LINES} header lines")
 
 
-class _Plain(_Breakable, HTTPConnection):
+class _PlainConnection(_GuardedConnection, HTTPConnection):
     response_class = _FinalResponse
 
 
-class _Encrypted(_Breakable, HTTPSConnection):
+class _TLSConnection(_GuardedConnection, HTTPSConnection):
     response_class = _FinalResponse
 
 
 @dataclass(slots=True)
-class Link:
-    """A connection on loan for one request. ``reused`` says that it served another request before."""
+class PooledConnection:
+    """A connection acquired for one request. ``reused`` says that it served another request before."""
 
-    connection: _Plain | _Encrypted
+    connection: _PlainConnection | _TLSConnection
     origin: str
     reused: bool = False
     idle_since: float = 0.0
@@ -98,14 +98,14 @@ class Link:
         return "net.connect" if self.connection.proxy_target is None else "net.proxy"
 
     def connect(self) -> None:
-        """Connect a new one, with TLS where the address asks for it."""
+        """Connect a new connection, with TLS where the scheme is https."""
         self.connection.connect()
 
     def request(self, target: Target, headers: Mapping[str, str], *, headers_s: float, gap_s: float) -> HTTPResponse:
-        """Send a GET and return the answer as soon as its headers are here.
+        """Send a GET and return the response as soon as its headers have arrived.
 
         Args:
-            target: what to ask for.
+            target: the address to request.
             headers: sent as they are.
             headers_s: seconds between two pieces of the headers.
             gap_s: seconds between two pieces of the body.
@@ -126,46 +126,46 @@ class Link:
         """Close the connection and its handle."""
         with contextlib.suppress(OSError):
             self.connection.close()
-        if self.connection.lifeline is not None:
-            self.connection.lifeline.close()
-            self.connection.lifeline = None
+        if self.connection.break_handle is not None:
+            self.connection.break_handle.close()
+            self.connection.break_handle = None
 
 
-class Connections:
+class ConnectionPool:
     """A few idle connections for each origin, each to an address that was checked when it was made."""
 
     def __init__(self, guard: Guard, *, proxy: str = "") -> None:
         self._guard = guard
         self._proxy = proxy_target(proxy) if proxy else None
-        self._idle: dict[str, list[Link]] = defaultdict(list)
+        self._idle: dict[str, list[PooledConnection]] = defaultdict(list)
         self._lock = threading.Lock()
         self._tls = ssl.create_default_context()  # the system's authorities and SSL_CERT_FILE
         self._tls.load_verify_locations(where())
 
-    def borrow(self, target: Target, watch: Watch, *, connect_s: float) -> Link:
+    def acquire(self, target: Target, watch: Watch, *, connect_s: float) -> PooledConnection:
         """Return a connection for ``target``: an idle one if there is one, else a new one, not yet connected."""
         with self._lock:
             idle = self._idle.get(target.origin, [])
             while idle:
-                link = idle.pop()
-                fresh = time.monotonic() - link.idle_since < IDLE_SECONDS
-                if fresh and link.connection.sock is not None and not is_connection_dropped(link.connection):
-                    link.reused, link.connection.watch = True, watch
-                    watch.hold(link.connection.lifeline)
-                    return link
-                link.close()
+                pooled = idle.pop()
+                fresh = time.monotonic() - pooled.idle_since < IDLE_SECONDS
+                if fresh and pooled.connection.sock is not None and not is_connection_dropped(pooled.connection):
+                    pooled.reused, pooled.connection.watch = True, watch
+                    watch.set_socket(pooled.connection.break_handle)
+                    return pooled
+                pooled.close()
         return self._new(target, watch, connect_s)
 
-    def give_back(self, link: Link) -> None:
+    def release(self, pooled: PooledConnection) -> None:
         """Keep a connection whose answer was read to its end for the next request."""
-        link.connection.watch.hold(None)
-        link.idle_since = time.monotonic()
+        pooled.connection.watch.set_socket(None)
+        pooled.idle_since = time.monotonic()
         with self._lock:
-            idle = self._idle[link.origin]
-            if link.connection.sock is None or len(idle) >= IDLE_PER_HOST:
-                link.close()
+            idle = self._idle[pooled.origin]
+            if pooled.connection.sock is None or len(idle) >= IDLE_PER_HOST:
+                pooled.close()
                 return
-            idle.append(link)
+            idle.append(pooled)
             if sum(map(len, self._idle.values())) > IDLE_IN_ALL:
                 self._drop_oldest()
 
@@ -173,8 +173,8 @@ class Connections:
         """Close all idle connections."""
         with self._lock:
             for links in self._idle.values():
-                for link in links:
-                    link.close()
+                for pooled in links:
+                    pooled.close()
             self._idle.clear()
 
     def _drop_oldest(self) -> None:
@@ -185,18 +185,18 @@ class Connections:
         for name in [name for name, links in self._idle.items() if not links]:
             del self._idle[name]
 
-    def _new(self, target: Target, watch: Watch, connect_s: float) -> Link:
+    def _new(self, target: Target, watch: Watch, connect_s: float) -> PooledConnection:
         asked = self._proxy or target
-        connection: _Plain | _Encrypted
+        connection: _PlainConnection | _TLSConnection
         if target.scheme == "https":
-            connection = _Encrypted(asked.host, asked.port, timeout=connect_s, ssl_context=self._tls)
+            connection = _TLSConnection(asked.host, asked.port, timeout=connect_s, ssl_context=self._tls)
             if self._proxy:
                 connection.set_tunnel(target.host, target.port)
         else:
-            connection = _Plain(asked.host, asked.port, timeout=connect_s)
+            connection = _PlainConnection(asked.host, asked.port, timeout=connect_s)
         connection.guard, connection.target, connection.proxy_target = self._guard, target, self._proxy
         connection.watch, connection.connect_s = watch, connect_s
-        return Link(connection, target.origin)
+        return PooledConnection(connection, target.origin)
 
 
 def proxy_target(proxy: str) -> Target:

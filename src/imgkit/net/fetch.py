@@ -1,4 +1,4 @@
-"""Fetch one address within limits of time, speed and size, whatever the host does."""
+"""Fetch one address within limits of time, transfer rate and size, whatever the host sends."""
 
 import contextlib
 import http.client
@@ -14,12 +14,12 @@ from urllib3.exceptions import HTTPError, IncompleteRead, ProtocolError, SSLErro
 
 from imgkit.net import opt_out
 from imgkit.net.addresses import RefusedAddress, Target, parse
-from imgkit.net.body import Pace, Receiver
-from imgkit.net.connect import Connections, Link
+from imgkit.net.body import BodyReader, MinimumRate
+from imgkit.net.connect import ConnectionPool, PooledConnection
 from imgkit.net.cookies import Cookie, cookie_header, merged, received
 from imgkit.net.dns import LookupFailedError
 from imgkit.net.guard import Guard
-from imgkit.net.outcomes import REDIRECTS, Failure, Fetched, Moved, of_status
+from imgkit.net.outcomes import REDIRECTS, Failure, Fetched, Redirect, of_status
 from imgkit.net.watchdog import Watch, Watchdog
 from imgkit.redaction import without_objects
 
@@ -49,8 +49,8 @@ class Fetcher:
     """Fetches addresses, one per calling thread; connections are shared and reused.
 
     Args:
-        guard: decides whom to contact.
-        user_agent: said to every host.
+        guard: checks every host and address before it is connected to.
+        user_agent: value of the User-Agent header.
         limits: of each fetch.
         proxy: address of an HTTP proxy, "" for none.
     """
@@ -59,14 +59,14 @@ class Fetcher:
         self.guard = guard
         self.limits = limits
         self._user_agent = user_agent
-        self._connections = Connections(guard, proxy=proxy)
+        self._connections = ConnectionPool(guard, proxy=proxy)
         self._watchdog = Watchdog()
 
     def fetch(self, url: str, *, referer: str = "", picture: bool = True) -> Fetched | Failure:
-        """Fetch ``url``, following redirects. Never raises for what the network does, and always comes back in time.
+        """Fetch ``url``, following redirects. Never raises for a network error, and returns within the deadline.
 
         Args:
-            url: from anywhere.
+            url: an unchecked address.
             referer: the page on which the address was found.
             picture: whether bodies that are web pages and hosts that opt out of training are failures.
         """
@@ -75,7 +75,7 @@ class Fetcher:
         for _ in range(self.limits.max_redirects + 1):
             left = self.limits.deadline_s - (time.monotonic() - started)
             answer = self.get(url, referer=referer, picture=picture, cookies=cookies, seconds=left)
-            if not isinstance(answer, Moved):
+            if not isinstance(answer, Redirect):
                 return answer
             url, cookies = answer.url, answer.cookies
         return too_many_redirects(self.limits)
@@ -88,15 +88,15 @@ class Fetcher:
         picture: bool = True,
         cookies: tuple[Cookie, ...] = (),
         seconds: float | None = None,
-    ) -> Fetched | Moved | Failure:
-        """Send one request; a redirect comes back as ``Moved`` to an address that was parsed but not yet checked.
+    ) -> Fetched | Redirect | Failure:
+        """Send one request; a redirect comes back as ``Redirect`` to an address that was parsed but not yet checked.
 
         Args:
-            url: from anywhere, or what the guard made of it.
+            url: an unchecked address, or the target that ``Guard.check`` returned for it.
             referer: the page on which the address was found.
             picture: as for ``fetch``.
-            cookies: what earlier redirects of this fetch set.
-            seconds: what is left until the deadline; by default all of it.
+            cookies: those that earlier redirects of this fetch set.
+            seconds: time left until the deadline; by default ``deadline_s``.
         """
         limits = self.limits
         left = limits.deadline_s if seconds is None else min(seconds, limits.deadline_s)
@@ -110,7 +110,9 @@ class Fetcher:
                 if sent := cookie_header(cookies, target):
                     headers["Cookie"] = sent
                 answer = self._exchange(target, headers, watch, picture)
-                return replace(answer, cookies=merged(cookies, answer.cookies)) if isinstance(answer, Moved) else answer
+                if isinstance(answer, Redirect):
+                    return replace(answer, cookies=merged(cookies, answer.cookies))
+                return answer
             except RefusedAddress as refused:
                 return Failure(reason=refused.reason, detail=refused.detail)
             except LookupFailedError as error:
@@ -118,9 +120,9 @@ class Fetcher:
             except (OSError, HTTPError, http.client.HTTPException, ValueError) as error:
                 return _failure_of(error, watch)
 
-    def break_off(self) -> None:
-        """End every fetch that is under way at once."""
-        self._watchdog.break_off()
+    def abort(self) -> None:
+        """Abort every fetch in progress."""
+        self._watchdog.abort()
 
     def close(self) -> None:
         """Close idle connections and end the watchdog."""
@@ -130,41 +132,43 @@ class Fetcher:
     def _headers(self, referer: str) -> dict[str, str]:
         headers = {"User-Agent": self._user_agent, "Accept": ACCEPT, "Accept-Encoding": "identity"}
         if referer:
-            with contextlib.suppress(RefusedAddress):  # a page address that is none helps nobody
+            with contextlib.suppress(RefusedAddress):  # an invalid page address is not sent
                 headers["Referer"] = parse(referer).url
         return headers
 
     def _exchange(
         self, target: Target, headers: dict[str, str], watch: Watch, picture: bool
-    ) -> Fetched | Moved | Failure:
+    ) -> Fetched | Redirect | Failure:
         while True:
-            link = self._connections.borrow(target, watch, connect_s=self.limits.connect_s)
+            pooled = self._connections.acquire(target, watch, connect_s=self.limits.connect_s)
             whole = False
             try:
-                response = self._ask(link, target, headers, watch)
+                response = self._ask(pooled, target, headers, watch)
                 answer = self._read(response, target, watch, picture)
                 if watch.broken:  # to a body without a length, a broken connection looks like the end
                     return Failure(reason=watch.broken, detail="broken off", transient=True)
                 whole = isinstance(answer, Fetched)
                 return answer
             except (http.client.RemoteDisconnected, ConnectionError):
-                if not link.reused or watch.broken:
+                if not pooled.reused or watch.broken:
                     raise  # an idle connection may have ended since; a new one may not
             finally:
                 if whole:
-                    self._connections.give_back(link)
+                    self._connections.release(pooled)
                 else:
-                    watch.hold(None)
-                    link.close()
+                    watch.set_socket(None)
+                    pooled.close()
 
-    def _ask(self, link: Link, target: Target, headers: dict[str, str], watch: Watch) -> HTTPResponse:
-        if not link.reused:
-            watch.phase(2 * self.limits.connect_s, link.failure)
-            link.connect()
+    def _ask(self, pooled: PooledConnection, target: Target, headers: dict[str, str], watch: Watch) -> HTTPResponse:
+        if not pooled.reused:
+            watch.phase(2 * self.limits.connect_s, pooled.failure)
+            pooled.connect()
         watch.phase(self.limits.headers_s, "net.read")
-        return link.request(target, headers, headers_s=self.limits.headers_s, gap_s=self.limits.gap_s)
+        return pooled.request(target, headers, headers_s=self.limits.headers_s, gap_s=self.limits.gap_s)
 
-    def _read(self, response: HTTPResponse, target: Target, watch: Watch, picture: bool) -> Fetched | Moved | Failure:
+    def _read(
+        self, response: HTTPResponse, target: Target, watch: Watch, picture: bool
+    ) -> Fetched | Redirect | Failure:
         status, headers = response.status, response.headers
         if status in REDIRECTS:
             return _moved(headers.get("Location", ""), headers.getlist("Set-Cookie"), target)
@@ -177,7 +181,7 @@ class Fetcher:
         if picture and (line := opt_out.opt_out(headers.items())):
             return Failure(reason="policy.header", detail=line[:200])
         watch.phase(self.limits.deadline_s, "net.deadline")
-        receiver = Receiver(
+        receiver = BodyReader(
             coding=headers.get("Content-Encoding", ""),
             announced=_announced(headers.get("Content-Length", "")),
             max_bytes=self.limits.max_bytes,
@@ -189,8 +193,8 @@ class Fetcher:
             return failure
         return Fetched(body=receiver.body, url=target.url, content_type=headers.get("Content-Type", "")[:100])
 
-    def _receive(self, response: HTTPResponse, receiver: Receiver) -> Failure | None:
-        pace = Pace(window_s=self.limits.slow_window_s, least=self.limits.slow_bytes_per_s)
+    def _receive(self, response: HTTPResponse, receiver: BodyReader) -> Failure | None:
+        pace = MinimumRate(window_s=self.limits.slow_window_s, least=self.limits.slow_bytes_per_s)
         while True:
             piece = response.read1(READ_BYTES, decode_content=False)
             if not piece:
@@ -210,13 +214,13 @@ def _is_whole(content_range: str) -> bool:
     return found is not None and int(found[1]) + 1 == int(found[2])
 
 
-def _moved(location: str, set_cookies: Sequence[str], target: Target) -> Moved | Failure:
+def _moved(location: str, set_cookies: Sequence[str], target: Target) -> Redirect | Failure:
     if not location.strip():
         return Failure(reason="net.redirect", detail="a redirect to nowhere")
     # header lines are bytes that http.client read as Latin-1; addresses in them are UTF-8 where they are not ASCII
     text = location.encode("latin-1", "replace").decode("utf-8", "replace")
     try:
-        return Moved(parse(text, base=target.url).url, received(set_cookies, target))
+        return Redirect(parse(text, base=target.url).url, received(set_cookies, target))
     except RefusedAddress as refused:
         return Failure(reason=refused.reason, detail=f"redirect: {refused.detail}")
 
@@ -227,7 +231,7 @@ def _announced(length: str) -> int | None:
 
 
 def _failure_of(error: Exception, watch: Watch) -> Failure:
-    """Name what went wrong on the wire; what a broken connection raises is the watchdog's doing."""
+    """Map an exception to its reason code; the watchdog's reason comes first, since it shut the socket down."""
     if watch.broken:
         return Failure(reason=watch.broken, detail="broken off", transient=True)
     cause: BaseException = error

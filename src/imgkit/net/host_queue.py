@@ -20,13 +20,13 @@ class HostLimits:
 
     connections: int = 2
     gap_s: float = 0.25  # between the beginnings of two requests
-    park_after: int = 5  # failures in a row
-    park_s: float = 60.0
-    parks: int = 3  # then the host is left to the next run
+    pause_after: int = 5  # failures in a row
+    pause_s: float = 60.0
+    pauses: int = 3  # then the host is given up until the next run
 
 
 PUBLIC: Final = HostLimits()
-OWN: Final = HostLimits(gap_s=0.0, park_s=1.0)
+OWN: Final = HostLimits(gap_s=0.0, pause_s=1.0)
 """For hosts that a person allowed by name: their own servers, or a test's."""
 
 BY_DOMAIN: Final[dict[str, HostLimits]] = {
@@ -63,7 +63,7 @@ class _Host(Generic[QueuedJob]):
     not_before: float = float("-inf")
     before_that: float = float("-inf")  # not_before until the last request began
     failures: int = 0
-    parks: int = 0
+    pauses: int = 0
     given_up: Failure | None = None
     entered: float | None = None  # when it is in the heap: for which time
 
@@ -116,7 +116,7 @@ class HostQueue(Generic[QueuedJob]):
         return min(times, default=None)
 
     def answered(self, name: str, failure: Failure | None, *, now: float) -> list[QueuedJob]:
-        """Note that a request ended; ``failure`` is a passing one, or None when the host is well.
+        """Record that a request ended; ``failure`` is a transient one, or None when the host answered.
 
         Returns:
             the jobs of a host that is given up with this; why is in ``given_up``.
@@ -124,7 +124,7 @@ class HostQueue(Generic[QueuedJob]):
         host = self._hosts[name]
         host.active -= 1
         if failure is None:
-            host.failures = host.parks = 0
+            host.failures = host.pauses = 0
         else:
             self._learn(host, failure, now)
         if host.given_up is not None:
@@ -133,26 +133,26 @@ class HostQueue(Generic[QueuedJob]):
         return []
 
     def unused(self, name: str, *, now: float) -> None:
-        """Give back what ``take`` handed out without asking the host."""
+        """Undo a ``take`` whose request was not made."""
         host = self._hosts[name]
         host.active -= 1
         host.not_before = host.before_that
         self._enter(name, host, now)
 
     def give_up(self, name: str, limits: HostLimits, failure: Failure) -> None:
-        """Leave a host to a later run."""
+        """Make no more requests to a host in this run."""
         host = self._hosts.setdefault(name, _Host(limits, limits.gap_s))
         host.given_up = failure
 
     def reset_failures(self, reasons: Collection[str]) -> None:
         """Reset the failures of all hosts, and use those again that were given up for ``reasons``."""
         for host in self._hosts.values():
-            host.failures = host.parks = 0
+            host.failures = host.pauses = 0
             if host.given_up is not None and host.given_up.reason in reasons:
                 host.given_up = None
 
     def given_up(self, name: str) -> Failure | None:
-        """Return why a host is left to a later run, None when it is not."""
+        """Return why a host was given up in this run, None when it was not."""
         host = self._hosts.get(name)
         return host.given_up if host else None
 
@@ -165,12 +165,12 @@ class HostQueue(Generic[QueuedJob]):
         if failure.reason == "http.429":
             host.gap_s = min(SLOWEST_GAP_S, max(2 * host.gap_s, 0.1 if host.limits.gap_s == 0 else 0.5))
         host.failures += 1
-        if host.failures < host.limits.park_after:
+        if host.failures < host.limits.pause_after:
             return
         host.failures = 0
-        host.parks += 1
-        host.not_before = max(host.not_before, now + host.limits.park_s)
-        if host.parks >= host.limits.parks:
+        host.pauses += 1
+        host.not_before = max(host.not_before, now + host.limits.pause_s)
+        if host.pauses >= host.limits.pauses:
             host.given_up = failure
 
     def _enter(self, name: str, host: _Host[QueuedJob], now: float) -> None:

@@ -11,9 +11,9 @@ class OutageDetector:
     """Counts connections that failed in a row.
 
     Args:
-        failures, hosts: so many in a row, over so many hosts, are an outage.
-        probe_s: between two looks whether the network is back.
-        longest_s: how long to wait for it in all.
+        failures, hosts: this many consecutive failures, over this many hosts, are an outage.
+        probe_s: seconds between two probes whether the network is back.
+        longest_s: seconds after which an outage is given up.
     """
 
     def __init__(self, *, failures: int, hosts: int, probe_s: float, longest_s: float) -> None:
@@ -34,11 +34,11 @@ class OutageDetector:
 
     @property
     def next_probe(self) -> float:
-        """When to look next."""
+        """Time of the next probe."""
         return self._next_probe
 
-    def note(self, host: str, failure: Failure | None, *, now: float) -> bool:
-        """Take down how a request ended; return whether an outage begins with it."""
+    def record(self, host: str, failure: Failure | None, *, now: float) -> bool:
+        """Record the outcome of a request; return whether an outage begins with it."""
         if failure is None or failure.reason not in UNREACHABLE:
             self._failures = 0
             self._hosts.clear()
@@ -51,19 +51,19 @@ class OutageDetector:
         self._next_probe = now + self._probe_s
         return True
 
-    def due(self, now: float) -> bool:
-        """Say whether to look now whether the network is back."""
+    def probe_due(self, now: float) -> bool:
+        """Return whether to probe the network now."""
         return self.under_way and not self.probing and now >= self._next_probe
 
-    def over(self) -> None:
-        """Note that the network is back."""
+    def recovered(self) -> None:
+        """Record that the network is back."""
         self._began = None
         self.probing = False
         self._failures = 0
         self._hosts.clear()
 
-    def goes_on(self, now: float) -> bool:
-        """The network is still down; return whether it is worth waiting on."""
+    def still_down(self, now: float) -> bool:
+        """Record a failed probe; return whether to keep waiting, False after ``longest_s``."""
         self.probing = False
         self._next_probe = now + self._probe_s
         return self._began is not None and now - self._began < self._longest_s

@@ -23,7 +23,7 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class Redirect:
     """A redirect to ``url``, not followed yet; ``cookies`` are sent with the request to it."""
 
     url: str

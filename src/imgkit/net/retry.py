@@ -1,4 +1,4 @@
-"""What to do after an answer: go on elsewhere, try again later, or be done. Pure."""
+"""Retry policy: follow a redirect, retry later, try a fallback address, or finish. Pure functions."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from imgkit.net.cookies import Cookie
-from imgkit.net.outcomes import Failure, Fetched, Moved
+from imgkit.net.outcomes import Failure, Fetched, Redirect
 
 TRIES: Final = 3
 FEW_TRIES: Final[dict[str, int]] = {
@@ -48,16 +48,16 @@ class DownloadAttempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Ask again: for ``attempt``, not before ``after_s`` seconds; the host itself may have to wait longer."""
+class NextAttempt:
+    """The next request to make, after at least ``after_s`` seconds; the limits of its host may delay it further."""
 
     attempt: DownloadAttempt
     after_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Nothing is left to try."""
+class Completed:
+    """The download has ended: with its body, or with the failure to report."""
 
     attempt: DownloadAttempt
     answer: Fetched | Failure
@@ -65,29 +65,29 @@ class Done:
 
 def follow(
     attempt: DownloadAttempt,
-    answer: Fetched | Moved | Failure,
+    answer: Fetched | Redirect | Failure,
     *,
     seconds: float,
     max_redirects: int = 5,
     back_off_s: Sequence[float] = BACK_OFF_S,
     jitter: Callable[[], float] = random.random,
-) -> Again | Done:
-    """Return what comes after ``answer``, which took ``seconds``.
+) -> NextAttempt | Completed:
+    """Return the next step after ``answer``, which took ``seconds``.
 
     Args:
-        attempt: what was asked.
-        answer: what came back.
+        attempt: the request that was made.
+        answer: its outcome.
         seconds: of this request alone; hops of one try share one deadline.
         max_redirects: hops of one try.
         back_off_s: pauses before the second, third and further tries.
-        jitter: from 0 to 1; adds up to a quarter to a pause so that many do not come back at once.
+        jitter: from 0 to 1; adds up to a quarter to a pause, so that retries are spread.
     """
     attempt = replace(attempt, requests=attempt.requests + 1)
     if isinstance(answer, Fetched):
-        return Done(attempt, answer)
-    if isinstance(answer, Moved):
+        return Completed(attempt, answer)
+    if isinstance(answer, Redirect):
         if attempt.hops < max_redirects:
-            return Again(
+            return NextAttempt(
                 replace(
                     attempt,
                     url=answer.url,
@@ -99,26 +99,26 @@ def follow(
             )
         answer = Failure(reason="net.redirect", detail=f"more than {max_redirects} redirects")
     if answer.reason == "http.403" and not attempt.referer and attempt.page_url:
-        return Again(_from_the_start(attempt, referer=attempt.page_url))
-    if answer.transient and not _put_off(answer) and attempt.tries < FEW_TRIES.get(answer.reason, TRIES):
+        return NextAttempt(_from_the_start(attempt, referer=attempt.page_url))
+    if answer.transient and not _is_deferred(answer) and attempt.tries < FEW_TRIES.get(answer.reason, TRIES):
         pause = back_off_s[min(attempt.tries, len(back_off_s)) - 1] * (1 + jitter() / 4)
         if answer.retry_after is not None:
             pause = answer.retry_after
-        return Again(_from_the_start(attempt, tries=attempt.tries + 1), pause)
+        return NextAttempt(_from_the_start(attempt, tries=attempt.tries + 1), pause)
     return _next_address(attempt, answer)
 
 
-def _put_off(failure: Failure) -> bool:
+def _is_deferred(failure: Failure) -> bool:
     return failure.retry_after is not None and failure.retry_after > LONGEST_WAIT_S
 
 
-def _next_address(attempt: DownloadAttempt, failure: Failure) -> Again | Done:
+def _next_address(attempt: DownloadAttempt, failure: Failure) -> NextAttempt | Completed:
     first = attempt.first_failure
     reported = first if first is not None and (first.transient or not failure.transient) else failure
     if not attempt.fallbacks or failure.reason.startswith(_FINAL_FAMILIES):
-        return Done(attempt, reported)
+        return Completed(attempt, reported)
     url, *rest = attempt.fallbacks
-    return Again(
+    return NextAttempt(
         DownloadAttempt(
             url=url,
             page_url=attempt.page_url,

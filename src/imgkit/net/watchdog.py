@@ -1,4 +1,4 @@
-"""Break the connection of a fetch that outlives its time; a time-out of each read is no limit of the whole."""
+"""Shut down the connection of a fetch that exceeds its deadline; socket timeouts limit single reads, not the whole."""
 
 import contextlib
 import socket
@@ -13,8 +13,8 @@ TICK_SECONDS = 0.1
 class Watch:
     """The time limits of one fetch.
 
-    ``broken`` is the reason code once its connection was broken, "" before; ``stage`` the reason code of the phase
-    that it is in.
+    ``broken`` is the reason code once its connection was shut down, "" before; ``stage`` is the reason code of the
+    current phase.
     """
 
     def __init__(self, deadline: float, reason: str) -> None:
@@ -22,7 +22,7 @@ class Watch:
         self.stage = ""
         self._deadline = (deadline, reason)
         self._limit = (deadline, reason)
-        self._lifeline: socket.socket | None = None
+        self._break_handle: socket.socket | None = None
         self._lock = threading.Lock()
 
     @property
@@ -31,38 +31,38 @@ class Watch:
         return max(0.0, self._deadline[0] - time.monotonic())
 
     def phase(self, seconds: float, reason: str) -> None:
-        """Begin a phase that may take ``seconds``, within the deadline; ``reason`` is why it is broken off."""
+        """Begin a phase that may take ``seconds`` before the deadline; after them its reason is ``reason``."""
         self.stage = reason
         self._limit = min(self._deadline, (time.monotonic() + seconds, reason))
 
-    def hold(self, lifeline: socket.socket | None) -> None:
-        """Take a socket to break. It stays the caller's to close, after ``hold(None)``."""
+    def set_socket(self, break_handle: socket.socket | None) -> None:
+        """Set the socket that is shut down at the limit; the caller closes it, after ``set_socket(None)``."""
         with self._lock:
-            self._lifeline = lifeline
-            if self.broken and lifeline is not None:
-                _break(lifeline)
+            self._break_handle = break_handle
+            if self.broken and break_handle is not None:
+                _break(break_handle)
 
-    def look(self, now: float) -> None:
-        """Break the connection if the time is up."""
+    def check(self, now: float) -> None:
+        """Shut the connection down if a limit has passed. ``now`` is of ``time.monotonic()``."""
         limit, reason = self._limit
         if now >= limit and not self.broken:
-            self.break_off(reason)
+            self.abort(reason)
 
-    def break_off(self, reason: str) -> None:
-        """Break the connection now."""
+    def abort(self, reason: str) -> None:
+        """Shut the connection down now, for this reason code."""
         with self._lock:
             self.broken = reason
-            if self._lifeline is not None:
-                _break(self._lifeline)
+            if self._break_handle is not None:
+                _break(self._break_handle)
 
 
-def _break(lifeline: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # the other side may have been faster
-        lifeline.shutdown(socket.SHUT_RDWR)
+def _break(break_handle: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # the peer may have closed it already
+        break_handle.shutdown(socket.SHUT_RDWR)
 
 
 class Watchdog:
-    """One thread that looks after every fetch under way; it sleeps while there is none."""
+    """One thread that checks the time limits of every fetch in progress; it sleeps while there is none."""
 
     def __init__(self) -> None:
         self._watches: set[Watch] = set()
@@ -74,7 +74,7 @@ class Watchdog:
 
     @contextmanager
     def watch(self, seconds: float, reason: str) -> Iterator[Watch]:
-        """Watch the fetch inside the block: after ``seconds`` its connection is broken for ``reason``."""
+        """Limit the fetch inside the block: after ``seconds`` its connection is shut down for ``reason``."""
         watch = Watch(time.monotonic() + seconds, reason)
         with self._lock:
             self._watches.add(watch)
@@ -82,18 +82,18 @@ class Watchdog:
         try:
             yield watch
         finally:
-            watch.hold(None)
+            watch.set_socket(None)
             with self._lock:
                 self._watches.discard(watch)
                 if not self._watches:
                     self._some.clear()
 
-    def break_off(self) -> None:
-        """Break every connection that is watched."""
+    def abort(self) -> None:
+        """Shut down the connections of all fetches in progress."""
         with self._lock:
             watches = list(self._watches)
         for watch in watches:
-            watch.break_off("net.deadline")
+            watch.abort("net.deadline")
 
     def close(self) -> None:
         """End the thread."""
@@ -107,4 +107,4 @@ class Watchdog:
                 watches = list(self._watches)
             now = time.monotonic()
             for watch in watches:
-                watch.look(now)
+                watch.check(now)

@@ -12,7 +12,7 @@ from imgkit.manifest import Image
 from imgkit.net import robots
 from imgkit.net.addresses import Target
 from imgkit.net.fetch import Fetcher
-from imgkit.net.outcomes import Failure, Fetched, Moved
+from imgkit.net.outcomes import Failure, Fetched, Redirect
 from imgkit.net.retry import DownloadAttempt
 from imgkit.vision.decode import Rejected
 
@@ -21,7 +21,7 @@ from imgkit.vision.decode import Rejected
 class TimedAnswer:
     """An answer, and the seconds it took."""
 
-    answer: Fetched | Moved | Failure
+    answer: Fetched | Redirect | Failure
     seconds: float
 
 
@@ -66,7 +66,7 @@ class Downloader:
     def request(self, attempt: DownloadAttempt, target: Target | None) -> TimedAnswer:
         """Ask once. ``target`` is what the guard made of the attempt's address, None for a file of this machine."""
         began = time.monotonic()
-        answer: Fetched | Moved | Failure
+        answer: Fetched | Redirect | Failure
         if target is None:
             answer = local_files.read_file(attempt.url, max_bytes=self._fetcher.limits.max_bytes)
         else:
@@ -102,6 +102,6 @@ class Downloader:
             return Failure(reason="policy.removed", detail=why)
         return StoredPicture(self._originals.keep(outcome), outcome.shrunk, url)
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """End every fetch that is under way at once."""
-        self._fetcher.break_off()
+        self._fetcher.abort()

@@ -27,51 +27,51 @@ class NetworkMonitor:
         )
         self._last_reached: Target | None = None
         self._lost: list[tuple[str, RankedAddress]] = []
-        self.gone = False  # for too long to wait on
+        self.given_up = False  # for too long to wait on
 
     @property
-    def away(self) -> bool:
+    def is_down(self) -> bool:
         """Whether the network is taken to be down."""
         return self._outage.under_way
 
     @property
     def next_probe(self) -> float:
-        """When to look next whether it is back."""
+        """Time of the next probe whether it is back."""
         return self._outage.next_probe
 
-    def note(self, host: str, target: Target, failure: Failure | None, *, now: float) -> None:
-        """Take down how a request ended; ``failure`` is a passing one, None when the host answered."""
+    def record(self, host: str, target: Target, failure: Failure | None, *, now: float) -> None:
+        """Record the outcome of a request; ``failure`` is a transient one, None when the host answered."""
         if failure is None:
             self._last_reached = target
-        if self._outage.note(host, failure, now=now):
+        if self._outage.record(host, failure, now=now):
             self._last_reached = self._last_reached or target
             self._progress.say(
                 f"The network seems to be down. Looking again every {self._probe_s:.0f} s; nothing is lost, and Ctrl-C "
                 "saves."
             )
 
-    def due(self, now: float) -> Target | None:
-        """Return whom to look for now, None when it is not time; then ``probed`` tells the result."""
-        if self._last_reached is None or not self._outage.due(now):
+    def probe_due(self, now: float) -> Target | None:
+        """Return the target to probe now, None when no probe is due; ``probed`` takes the result."""
+        if self._last_reached is None or not self._outage.probe_due(now):
             return None
         self._outage.probing = True
         return self._last_reached
 
     def lost(self, label: str, entry: RankedAddress, failure: Failure) -> None:
-        """Remember what failed for good, since it may have been the network."""
+        """Remember an address that failed for good, since the network may have been the cause."""
         if failure.reason in UNREACHABLE:
             self._lost.append((label, entry))
 
     def arrived(self) -> None:
-        """Note that a picture came: what failed before it was not the network's doing."""
+        """Record that a picture arrived: earlier failures were not caused by the network."""
         self._lost.clear()
 
     def probed(self, reachable: bool, *, now: float) -> list[tuple[str, RankedAddress]]:
-        """Note whether the network is back; return the labels and entries that were lost to it, in their order."""
+        """Record the result of a probe; return the labels and entries that were lost to it, in their order."""
         if not reachable:
-            self.gone = not self._outage.goes_on(now)
+            self.given_up = not self._outage.still_down(now)
             return []
-        self._outage.over()
+        self._outage.recovered()
         self._progress.say("The network is back.")
         lost, self._lost = self._lost, []
         return lost

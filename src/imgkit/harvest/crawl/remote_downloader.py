@@ -158,7 +158,7 @@ class RemoteDownloader(Downloader):
             return self.keep(fetched.outcome, fetched.url)
         return super().arrive(fetched)
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Wait no longer for what is under way."""
         for future in list(self._pending):
             with contextlib.suppress(InvalidStateError):

@@ -29,8 +29,8 @@ from imgkit.net.addresses import RefusedAddress, Target
 from imgkit.net.guard import Guard
 from imgkit.net.host_queue import HostQueue
 from imgkit.net.outage import UNREACHABLE
-from imgkit.net.outcomes import Failure, Fetched, Moved
-from imgkit.net.retry import Again, Done, DownloadAttempt
+from imgkit.net.outcomes import Failure, Fetched, Redirect
+from imgkit.net.retry import Completed, DownloadAttempt, NextAttempt
 from imgkit.net.robots import RobotsCache, RobotsRules
 from imgkit.progress import Progress
 
@@ -203,13 +203,13 @@ class Scheduler:
     def _dispatch(self) -> None:
         """Send the requests that are allowed now."""
         now = self._clock()
-        while self._busy < self._request_limit and not self._network.away:
+        while self._busy < self._request_limit and not self._network.is_down:
             taken = self._hosts.take(now)
             if taken is None:
                 break
             name, job = taken
             self._send(name, job)
-        if (target := self._network.due(now)) is not None:
+        if (target := self._network.probe_due(now)) is not None:
             self._threads.probe(target)
 
     @property
@@ -245,7 +245,7 @@ class Scheduler:
         done = [self._is_done(frontier) for frontier in self._frontiers.values()]
         if all(done) and not self._busy:
             return False
-        times = [self._network.next_probe] if self._network.away else [self._hosts.next_time()]
+        times = [self._network.next_probe] if self._network.is_down else [self._hosts.next_time()]
         soonest = min((moment for moment in times if moment is not None), default=None)
         full = self._busy >= self._request_limit
         wait = LONGEST_PAUSE_S if soonest is None or full else min(LONGEST_PAUSE_S, max(0.0, soonest - self._clock()))
@@ -322,7 +322,7 @@ class Scheduler:
         """Let the host's queue and the watch over the network know how a request ended."""
         now = self._clock()
         if target is not None:
-            self._network.note(name, target, failure, now=now)
+            self._network.record(name, target, failure, now=now)
         drained = self._hosts.answered(name, failure, now=now)
         given_up = self._hosts.given_up(name)
         if given_up is None:
@@ -335,7 +335,7 @@ class Scheduler:
             for one in waiting.waiting if isinstance(waiting, RobotsJob) else [waiting]:
                 self._leave(name, one, given_up)
 
-    def _follow(self, job: Job, answer: Moved | Failure, seconds: float) -> None:
+    def _follow(self, job: Job, answer: Redirect | Failure, seconds: float) -> None:
         step = retry.follow(
             job.attempt,
             answer,
@@ -345,9 +345,9 @@ class Scheduler:
         )
         job.attempt = step.attempt
         match step:
-            case Again(_, after_s):
+            case NextAttempt(_, after_s):
                 self._queue(job, after_s=after_s)
-            case Done(_, outcome):
+            case Completed(_, outcome):
                 assert isinstance(outcome, Failure)
                 self._finish(job, outcome)
 
@@ -391,7 +391,7 @@ class Scheduler:
 
     def _probed(self, reachable: bool) -> None:
         lost = self._network.probed(reachable, now=self._clock())
-        self.network_down = self.network_down or self._network.gone
+        self.network_down = self.network_down or self._network.given_up
         if reachable:
             self._hosts.reset_failures(UNREACHABLE)
             self._robots_queue.forget_failures()
