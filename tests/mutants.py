@@ -46,6 +46,7 @@ TESTS = {
     "components": ["tests/test_components.py"],
     "escaping": ["tests/test_escaping.py"],
     "files": ["tests/test_files.py"],
+    "redaction": ["tests/harvest/test_keys.py"],
     "splits": ["tests/test_splits.py", "tests/curate/test_split_groups.py"],
     "curate/verdicts": ["tests/curate/test_judge.py"],
     "curate/checks/art": ["tests/curate/test_art.py"],
@@ -137,6 +138,10 @@ TESTS = {
     "train/finetune/recipe": ["tests/train/test_train_recipe.py", "tests/train/test_train_options.py"],
     "train/finetune/trainer": ["tests/train/test_train_fit.py", "tests/train/test_train_recipe.py"],
     "train/probe/learning_curve": ["tests/train/test_train_recipe.py", "tests/train/test_train_learning.py"],
+    "vision/metadata_png": ["tests/vision/test_metadata.py"],
+    "vision/metadata_gif": ["tests/vision/test_metadata.py"],
+    "vision/sniff": ["tests/vision/test_decode.py", "tests/vision/test_decode_damaged.py"],
+    "vision/jpeg": ["tests/vision/test_metadata.py", "tests/vision/test_decode_damaged.py"],
     "vision/features/confident_learning": ["tests/vision/test_confident.py"],
     "vision/features/weights": ["tests/vision/test_backbone.py"],
 }

@@ -30,6 +30,8 @@ class CheckContext:
     network, for its classes of ImageNet.
     ``found`` are the findings of the checks that ran before, by name of the check, and ``measured`` is what they fill
     as they run: (N,) scores of all pictures that they measured, however good, NaN for the others.
+    ``copies_of_rejected`` names, for the index of a picture, the one of which it is a copy among those that a person
+    rejected for their content and that have left the harvest since.
     """
 
     pictures: Sequence[ItemPicture]
@@ -45,6 +47,7 @@ class CheckContext:
     backbone: Backbone | None = None
     found: Mapping[str, Sequence[Finding]] = field(default_factory=dict)
     measured: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    copies_of_rejected: Mapping[int, ItemPicture] = field(default_factory=dict)
 
     def with_found(self, found: Mapping[str, Sequence[Finding]]) -> "CheckContext":
         """Return the same context with these findings of earlier checks."""

@@ -114,6 +114,37 @@ def read_pictures(manifest: Manifest) -> list[ItemPicture]:
     return pictures
 
 
+def rejected_before(manifest: Manifest) -> list[ItemPicture]:
+    """Return the pictures that a person rejected for their content and that are no items any more, by key.
+
+    ``path`` is the original, which stays when a picture leaves the harvest; those whose original is gone are left out.
+    """
+    items = {(one.label, one.image_id) for one in manifest.items()}
+    found = []
+    for (label, image_id), decision in sorted(manifest.current_decisions().items()):
+        if (label, image_id) in items or decision.action != "reject" or not is_about_content(decision):
+            continue
+        image = manifest.image(image_id)
+        path = manifest.folder.original(image.stored_sha256, image.extension) if image is not None else None
+        if image is None or path is None or not path.exists():
+            continue
+        found.append(
+            ItemPicture(
+                label=label,
+                image_id=image_id,
+                path=path,
+                file_sha256=image.stored_sha256,
+                sha256=image.sha256,
+                width=image.width,
+                height=image.height,
+                bytes=image.bytes,
+                label_now=label,
+                decision=decision,
+            )
+        )
+    return found
+
+
 def _picture(origin: Origin, decision: Decision | None, folder: DataFolder) -> ItemPicture:
     moved = decision is not None and decision.action == "relabel"
     return ItemPicture(

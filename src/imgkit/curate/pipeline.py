@@ -15,8 +15,8 @@ from imgkit.curate.checks import CHECKS, KINDS, art
 from imgkit.curate.config import CurateConfig
 from imgkit.curate.context import CheckContext, as_judged
 from imgkit.curate.copies.fingerprints import fingerprints
-from imgkit.curate.copies.grouping import find_copies
-from imgkit.curate.pictures import ItemPicture, read_pictures
+from imgkit.curate.copies.grouping import among_first, find_copies
+from imgkit.curate.pictures import ItemPicture, read_pictures, rejected_before
 from imgkit.curate.publish import adopt, croissant, data_card, folders, manual_edits, plan, probabilities
 from imgkit.curate.publish import confirm as questions
 from imgkit.curate.publish.alerts import alerts_of
@@ -283,11 +283,17 @@ def examine(
     progress: Progress,
     engine: Engine | None = None,
 ) -> CheckContext:
-    """Return the pictures with their fingerprints, features and copies."""
-    cache = manifest.folder.cache
-    measured = fingerprints(pictures, cache=cache, progress=progress, engine=engine)
+    """Return the pictures with their fingerprints, features and copies.
+
+    Pictures that a person rejected and that have left the harvest are measured with them, for their copies.
+    """
+    cache, count, rejected = manifest.folder.cache, len(pictures), rejected_before(manifest)
+    compared = [*pictures, *rejected]
+    every = fingerprints(compared, cache=cache, progress=progress, engine=engine)
+    measured = every[:count]
     backbone = _backbone(config, progress)
-    vectors = _features(pictures, backbone, cache, progress, engine) if backbone else None
+    seen = _features(compared, backbone, cache, progress, engine) if backbone else None
+    vectors = seen[:count] if seen is not None else None
     features, head_outputs, packaged, living = vectors, None, None, None
     network: Backbone | None = None
     if isinstance(backbone, TexturedBackbone) and vectors is not None:
@@ -299,7 +305,12 @@ def examine(
         read = _features(pictures, reader, cache, progress, engine)
         packaged, head_outputs = np.split(read, [-len(textures.heads().names)], axis=1)
         living = art.living_share(reader, packaged)
-    copies = find_copies(pictures, measured, features, near_bits=config.near_bits, cache=cache, progress=progress)
+    plain = seen[:, : features.shape[1]] if seen is not None and features is not None else None
+    copies = find_copies(compared, every, plain, near_bits=config.near_bits, cache=cache, progress=progress)
+    copies_of_rejected = {
+        one: compared[group[-1]] for group in copies.near if group[-1] >= count for one in group if one < count
+    }
+    copies = among_first(copies, pictures, measured) if rejected else copies
     return CheckContext(
         pictures=pictures,
         fingerprints=measured,
@@ -312,6 +323,7 @@ def examine(
         living=living,
         network=network,
         backbone=backbone,
+        copies_of_rejected=copies_of_rejected,
     )
 
 

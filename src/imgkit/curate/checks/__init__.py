@@ -11,6 +11,7 @@ ORDER: Final = (
     "readable",
     "exact",
     "near",
+    "rejected_copy",
     "leak",
     "placeholder",
     "conflict",

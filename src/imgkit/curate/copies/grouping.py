@@ -111,6 +111,23 @@ def find_copies(
     representatives = np.array(sorted(set(range(len(pictures))) - {extra for group in same for extra in group[1:]}))
     candidates = _candidates(representatives, fingerprints, features, near_bits)
     pairs = _verified(candidates, pictures, cache, progress)
+    return _grouped(pictures, fingerprints, same, pairs)
+
+
+def among_first(copies: Copies, pictures: Sequence[ItemPicture], fingerprints: Fingerprints) -> Copies:
+    """Return what is known about copies among ``pictures`` alone, the first of those that ``copies`` is about."""
+    count = len(pictures)
+    same = [tuple(one for one in group if one < count) for group in copies.same]
+    pairs = [pair for pair in copies.pairs if pair.second < count]
+    return _grouped(pictures, fingerprints, tuple(group for group in same if len(group) > 1), pairs)
+
+
+def _grouped(
+    pictures: Sequence[ItemPicture],
+    fingerprints: Fingerprints,
+    same: tuple[tuple[int, ...], ...],
+    pairs: Sequence[Copy],
+) -> Copies:
     equal = [(group[0], other) for group in same for other in group[1:]]
     copied = [(pair.first, pair.second) for pair in pairs if pair.is_copy]
     near = groups_of(len(pictures), [*equal, *copied])
