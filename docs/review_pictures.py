@@ -18,8 +18,8 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from imgkit.curate.config import CurateConfig
-from imgkit.curate.review.config import ReviewConfig
 from imgkit.curate.pipeline import curate_with_review
+from imgkit.curate.review.config import ReviewConfig
 from imgkit.demo.run import run_demo
 
 IMAGES = Path(__file__).parent / "images"
