@@ -220,7 +220,7 @@ def look_at(
     for start in range(0, len(bodies), BATCH):
         pixels = []
         for number, body in enumerate(bodies[start : start + BATCH], start):
-            image = picture(body, shortest=round(form.size / form.crop))
+            image = picture(body, shortest=form.shortest)
             if squash:
                 whole = image.resize((form.size, form.size), Image.Resampling.BICUBIC, reducing_gap=3.0)
                 pixels.append(np.asarray(whole))

@@ -60,7 +60,7 @@ class Classifier:
             UnreadablePictureError: the file does not decode to a picture.
         """
         form = self.backbone.preprocessing
-        return self.backbone.prepare(open_picture(path, shortest=round(form.size / form.crop)))
+        return self.backbone.prepare(open_picture(path, shortest=form.shortest))
 
     def predict_batch(self, pixels: UInt8Array) -> list[RawPrediction]:
         """Return N predictions for (N, S, S, 3) uint8 preprocessed pictures."""

@@ -179,7 +179,8 @@ def _card(metadata: ModelMetadata, form: Preprocessing) -> dict[str, object]:
     return {
         "labels": list(metadata.labels),
         "preprocessing": asdict(form),
-        "input": "float32 RGB in 0 to 1, (B, 3, S, S)",
+        "input": f"float32 RGB in 0 to 1, (B, 3, {form.size}, {form.size}), not normalised: the shorter side of a "
+        f"picture resized to {form.shortest} px ({form.interpolation}, antialiased), then the middle cut out",
     }
 
 

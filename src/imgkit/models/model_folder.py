@@ -22,6 +22,7 @@ from imgkit.errors import IntegrityError, UsageError
 from imgkit.files import read_file, sha256_of, write_atomically, write_text
 from imgkit.models.out_of_distribution import OutOfDistributionDetector
 from imgkit.models.prediction_sets import PredictionSets
+from imgkit.vision.features.backbone import preprocessing_of
 from imgkit.vision.features.weights import LOCAL_FOLDER
 
 WEIGHTS_FILE = "model.safetensors"
@@ -74,7 +75,7 @@ def write_model(folder: Path, model: nn.Module, architecture: str, metadata: Mod
     write_text(folder / TRAINED_ON_FILE, "".join(f"{digest}\n" for digest in sorted(metadata.trained_on)))
     centres = {"centres": torch.from_numpy(metadata.detector.centres)}
     write_atomically(folder / FAMILIAR_FILE, safetensors.torch.save(centres))
-    stored = cast(dict[str, Any], model.pretrained_cfg)
+    stored, form = cast(dict[str, Any], model.pretrained_cfg), preprocessing_of(model)
     patches = getattr(getattr(model, "patch_embed", None), "img_size", None)  # a network that takes one size only
     config = {
         **({"model_args": {"img_size": list(patches)}} if patches else {}),
@@ -86,6 +87,10 @@ def write_model(folder: Path, model: nn.Module, architecture: str, metadata: Mod
             **{name: value for name, value in stored.items() if name not in FROM_ELSEWHERE and value is not None},
             "num_classes": len(metadata.labels),
             "custom_load": False,
+            # as pictures were prepared here, whatever the network's own configuration left open
+            "crop_pct": form.crop,
+            "crop_mode": "center",
+            "interpolation": form.interpolation,
         },
         "imgkit": {
             "format": FORMAT,

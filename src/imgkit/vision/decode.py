@@ -29,7 +29,8 @@ from imgkit.vision.resize import fit_within
 MAX_JPEG_SCANS: Final = 500  # a progressive bomb has thousands; libjpeg-turbo's own advice
 NOTED_ASPECT: Final = 4.0
 LARGEST_FILE_BYTES: Final = 1024**3
-_DRAFT_GAP: Final = 1.5  # times the wanted size; 46 dB to decoding the whole, where JPEG quality 92 itself costs 40
+_DRAFT_GAP: Final = 1.5  # times the wanted longer side, for measures; 46 dB to decoding the whole
+_NETWORK_GAP: Final = 4.0  # times the wanted shorter side, for networks: their answers are those of decoding the whole
 _FILLINGS: Final = (b"", b"\x55" * 4096, b"\xaa\x2b\x1c" * 2048)  # codes of no picture
 _GREY, _GREY_SLACK = 128, 3  # what libjpeg paints where data is missing, through a colour conversion
 
@@ -283,9 +284,9 @@ def _open(data: bytes, kind: str) -> ImageFile.ImageFile:
 
 def _least(size: tuple[int, int], longest: int | None, shortest: int | None) -> tuple[int, int]:
     """Return the smallest size that is worth decoding for a caller who will shrink the picture."""
-    enough = longest or round((shortest or 0) * max(size) / min(size))
-    target = fit_within(*size, enough)
-    return round(_DRAFT_GAP * target[0]), round(_DRAFT_GAP * target[1])
+    enough, gap = (longest, _DRAFT_GAP) if longest else ((shortest or 0) * max(size) / min(size), _NETWORK_GAP)
+    target = fit_within(*size, round(enough))
+    return round(gap * target[0]), round(gap * target[1])
 
 
 def _judge_header(

@@ -178,6 +178,6 @@ def _prepared(pictures: Sequence[LabelledPicture], backbone: Backbone, progress:
     progress.start("preparing the validation pictures", len(pictures))
     rows = []
     for picture in pictures:
-        rows.append(backbone.prepare(open_picture(picture.path, shortest=round(form.size / form.crop))))
+        rows.append(backbone.prepare(open_picture(picture.path, shortest=form.shortest)))
         progress.advance()
     return np.stack(rows) if rows else np.zeros((0, form.size, form.size, 3), np.uint8)

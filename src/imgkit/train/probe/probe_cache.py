@@ -29,7 +29,7 @@ from imgkit.train.state import ProbeResult, TrainingState
 
 logger = logging.getLogger(__name__)
 
-VERSION = 3  # raise it when a probe of the same pictures would say something else
+VERSION = 4  # raise it when a probe of the same pictures would say something else
 
 
 def cached_probe(work: TrainingState, compute: Callable[[TrainingState], ProbeResult]) -> ProbeResult:

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 GPU_MODEL: Final = "convnext_tiny.in12k_ft_in1k"
 IMAGENET_CLASSES: Final = 1000
-_KEY_VERSION: Final = 1  # raise it when prepare() or features() change what comes out
+_KEY_VERSION: Final = 2  # raise it when prepare() or features() change what comes out
 
 
 class Backbone:

@@ -182,7 +182,7 @@ def _prepare(path: Path, backbone: Backbone) -> UInt8Array | UnreadablePictureEr
     form = backbone.preprocessing
     try:
         # a draft of a JPEG is large enough when its *shorter* side is; 4:1 is as long as pictures usually are
-        return backbone.prepare(open_picture(path, shortest=round(form.size / form.crop)))
+        return backbone.prepare(open_picture(path, shortest=form.shortest))
     except UnreadablePictureError as error:
         return error
 

@@ -96,7 +96,7 @@ def embed_bodies(backbone: Backbone, bodies: Sequence[bytes], *, mirrored: bool)
     outcomes: list[bytes | Rejected] = []
     pixels = []
     for body in bodies:
-        decoded = decode_own(body, shortest=round(form.size / form.crop))
+        decoded = decode_own(body, shortest=form.shortest)
         if isinstance(decoded, Rejected):
             outcomes.append(decoded)
         else:
