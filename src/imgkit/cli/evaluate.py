@@ -42,6 +42,18 @@ def evaluate(
             show_default="only print",
         ),
     ] = None,
+    label_table: Annotated[
+        Path | None,
+        typer.Option(help="A table that says what labels mean.", show_default="the one that the model has"),
+    ] = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            help="What is known of all pictures, as COLUMN=VALUE of the table of labels, such as countries=Kenya; may "
+            "be given several times.",
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)
     ] = "auto",
@@ -69,6 +81,8 @@ def evaluate(
             layout=how,
             wanted=config.selection(),
             device=device,
+            label_table=label_table,
+            given=known or (),
             progress=progress,
         )
         if report is not None:
@@ -114,6 +128,7 @@ def _print_report(report: "EvaluateReport") -> None:
     rows.append(
         ["calibration error, points", f"{100 * scores.ece:.1f} (chance gives up to {100 * scores.ece_by_chance:.1f})"]
     )
+    rows += [[f"right {each.column}, %", span(each.accuracy)] for each in report.predictions.rollups]
     if report.sets is not None:
         rows.append(["label is among the likely, %", span(report.sets.covered)])
         rows.append(["likely labels on average", f"{report.sets.mean_size:.1f}"])

@@ -48,9 +48,25 @@ def predict(
     sure: Annotated[
         float,
         typer.Option(
-            "--conf", "--sure", min=0.0, max=1.0, help="With --sort-into: a lower probability than this is unsure."
+            "--conf",
+            "--sure",
+            min=0.0,
+            max=1.0,
+            help="A lower probability than this is unsure: for --sort-into, and for naming a genus instead.",
         ),
     ] = 0.5,
+    label_table: Annotated[
+        Path | None,
+        typer.Option(help="A table that says what labels mean.", show_default="the one that the model has"),
+    ] = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            help="What is known of all pictures, as COLUMN=VALUE of the table of labels, such as countries=Kenya; may "
+            "be given several times.",
+        ),
+    ] = None,
     device: Annotated[
         str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=completion.devices)
     ] = "auto",
@@ -73,6 +89,8 @@ def predict(
                 top=top,
                 device=device,
                 downloads=downloads,
+                label_table=label_table,
+                given=known or (),
                 progress=progress,
             )
             progress.stop()
@@ -88,7 +106,7 @@ def predict(
         elif form != "table":
             console.print_text(as_csv(found) if form == "csv" else as_jsonl(found))
         elif placed is None:
-            _print_table(found)
+            _print_table(found, sure=sure)
         if placed is not None and form == "table":
             _print_sorted(placed)
 
@@ -109,11 +127,14 @@ def _print_sorted(placed: "Sorted") -> None:
     console.out.print(", ".join(said) + ".", markup=False)
 
 
-def _print_table(found: "list[Prediction]") -> None:
+def _print_table(found: "list[Prediction]", *, sure: float) -> None:
     rows = []
     for each in found:
-        guesses = [f"{guess.label} {100 * guess.probability:.1f} %" for guess in each.guesses]
+        guesses = [f"{guess.shown} {100 * guess.probability:.1f} %" for guess in each.guesses]
         said = f"no picture: {each.detail} ({each.reason})" if each.reason else guesses[0]
+        rolled = next((one for one in each.rollups if one.value == each.answer(sure=sure)), None)
+        if rolled is not None:
+            said = f"{rolled.value} {100 * rolled.probability:.1f} %, perhaps {said}"
         likely = ", ".join(each.likely)
         rows.append([each.name, f"unknown, perhaps {said}" if each.unknown else said, ", ".join(guesses[1:]), likely])
     console.table("Predictions", ["picture", "shows", "or", "nine times in ten one of"], rows)

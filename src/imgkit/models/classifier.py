@@ -3,10 +3,11 @@
 Predictions, test scores and the verification of exports all use this module, so that they agree.
 """
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from pathlib import Path
 from typing import Final, TypeVar
@@ -14,6 +15,8 @@ from typing import Final, TypeVar
 import numpy as np
 
 from imgkit.arrays import Float32Array, Float64Array, UInt8Array
+from imgkit.errors import UsageError
+from imgkit.models.label_table import RollUp, asked_label_table, roll_up
 from imgkit.models.model_folder import ModelMetadata, find_model, read_metadata
 from imgkit.models.network import Head, head_of
 from imgkit.progress import Progress
@@ -51,6 +54,7 @@ class Classifier:
     def __init__(self, loaded: LoadedModel, metadata: ModelMetadata, *, device: str = "auto") -> None:
         self.metadata = metadata
         self.head: Head = head_of(loaded.model)
+        self._log_weights: Float64Array = np.zeros(len(metadata.labels))
         self.backbone = Backbone(loaded, device=choose_device(device), precision="float32")
 
     def preprocess(self, path: Path) -> UInt8Array:
@@ -77,8 +81,33 @@ class Classifier:
         return prediction.similarity >= self.metadata.detector.threshold
 
     def probabilities(self, logits: Float64Array) -> Float64Array:
-        """Return the calibrated (N, K) probabilities of (N, K) logits."""
-        return softmax(logits)
+        """Return the calibrated (N, K) probabilities of (N, K) logits, with what is given about all of them."""
+        return softmax(logits + self._log_weights)
+
+    def with_given(self, given: Sequence[str]) -> "Classifier":
+        """Return the same classifier with what is known of its pictures, such as "countries=Kenya", as a prior.
+
+        Raises:
+            UsageError: the model has no table of labels, or the table no such column or value.
+        """
+        if not given:
+            return self
+        if self.metadata.table is None:
+            raise UsageError(
+                f"--given {given[0]} needs a table of labels, and the model has none. Nothing was predicted. Give one "
+                "with --label-table, or train with it."
+            )
+        other = copy.copy(self)
+        other._log_weights = self.metadata.table.log_weights(given, self.metadata.labels)
+        return other
+
+    def roll_up(self, probabilities: Float64Array) -> tuple[RollUp, ...]:
+        """Return the most probable value of each grouping column for (K,) probabilities; () without a table."""
+        return roll_up(self.metadata.table, self.metadata.labels, probabilities)
+
+    def name(self, label: str) -> str:
+        """Return the display name of a label; the label itself where it has none."""
+        return self.metadata.table.name(label) if self.metadata.table else label
 
     def likely(self, probabilities: Float64Array) -> tuple[str, ...]:
         """Return the labels in the prediction set of (K,) probabilities, the most probable first; () without a rule."""
@@ -137,13 +166,24 @@ def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def load_classifier(path: Path, *, device: str = "auto") -> Classifier:
+def load_classifier(
+    path: Path, *, device: str = "auto", label_table: Path | None = None, given: Sequence[str] = ()
+) -> Classifier:
     """Load a model folder, or the model of a run's folder.
 
+    Args:
+        path: the folder.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        label_table: a table of labels that counts instead of the model's own.
+        given: what is known of all pictures, such as "countries=Kenya".
+
     Raises:
-        UsageError: there is no model folder, or another program wrote it.
+        UsageError: there is no model folder, or another program wrote it; or the table or what is given does not fit.
         IntegrityError: its files do not belong together.
     """
     folder = find_model(path)
     metadata = read_metadata(folder)
-    return Classifier(build_model(f"{LOCAL_FOLDER}{folder.absolute()}"), metadata, device=device)
+    if label_table is not None:
+        metadata = replace(metadata, table=asked_label_table(label_table, metadata.labels))
+    loaded = build_model(f"{LOCAL_FOLDER}{folder.absolute()}")
+    return Classifier(loaded, metadata, device=device).with_given(given)

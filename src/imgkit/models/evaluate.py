@@ -12,6 +12,7 @@ from imgkit.dataset.groups import group_numbers, numbers_of
 from imgkit.dataset.picture import GivenSplit, LabelledPicture
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.models.classifier import Classifier, load_classifier
+from imgkit.models.label_table import RollUpScore, score_rollups
 from imgkit.models.metrics import LabelledPredictions, Scores, score
 from imgkit.models.prediction_sets import PredictionSets, SetScores, score_sets
 from imgkit.notebook import TableReport
@@ -27,7 +28,7 @@ class Evaluated:
     """N pictures with what the model says: ``logits`` (N, K), calibrated ``answers`` and their ``scores``.
 
     ``features`` are (N, D) as the network's last layer gets them; ``unknown`` counts the pictures that look like none
-    of the labels to the model.
+    of the labels to the model; ``rollups`` are the scores of the columns that group labels, () without a table of them.
     """
 
     pictures: tuple[LabelledPicture, ...]
@@ -36,6 +37,7 @@ class Evaluated:
     predictions: LabelledPredictions
     scores: Scores
     unknown: int
+    rollups: tuple[RollUpScore, ...] = ()
 
     def set_scores(self, sets: PredictionSets | None) -> SetScores | None:
         """Return how prediction sets do on the pictures; None without a rule."""
@@ -104,6 +106,7 @@ def evaluate(
         predictions=predictions,
         scores=score(predictions, labels),
         unknown=unknown,
+        rollups=score_rollups(classifier.metadata.table, labels, predictions),
     )
 
 
@@ -148,6 +151,7 @@ class EvaluateReport(TableReport):
             "scores": self.scores.as_json(),
             "unknown": self.unknown,
             "sets": asdict(self.sets) if self.sets else None,
+            "rollups": [asdict(each) for each in self.predictions.rollups],
             "trained_on": self.trained_on,
             "left_out": self.left_out,
             "files": asdict(self.files),
@@ -165,6 +169,8 @@ def evaluate_folder(
     layout: AskedLayout = "auto",
     wanted: Selection | None = None,
     device: str = "auto",
+    label_table: Path | None = None,
+    given: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> EvaluateReport:
     """Score a model on a folder of labelled pictures; labels are matched by name, whatever their order.
@@ -177,13 +183,15 @@ def evaluate_folder(
         layout: whether folders called train, val or test are splits or labels, where others lie beside them.
         wanted: the labels and the number of pictures that are scored; None for all.
         device: ``auto``, ``cpu``, ``cuda``, ...
+        label_table: a table of labels that counts instead of the model's own.
+        given: what is known of all pictures, such as "countries=Kenya": a prior from the table of labels.
         progress: told of each picture.
 
     Raises:
         UsageError: a label that the model does not know, or no picture left that it has not learned from.
     """
     progress = progress or Silent()
-    classifier = load_classifier(model, device=device)
+    classifier = load_classifier(model, device=device, label_table=label_table, given=given)
     found = scan(data, cache=cache, progress=progress, fewest_labels=1, layout=layout, wanted=wanted)
     strange = sorted(set(found.labels) - set(classifier.metadata.labels))
     if strange:

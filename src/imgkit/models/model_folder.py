@@ -20,6 +20,7 @@ from torch import nn
 import imgkit
 from imgkit.errors import IntegrityError, UsageError
 from imgkit.files import read_file, sha256_of, write_atomically, write_text
+from imgkit.models.label_table import LabelTable
 from imgkit.models.out_of_distribution import OutOfDistributionDetector
 from imgkit.models.prediction_sets import PredictionSets
 from imgkit.vision.features.backbone import preprocessing_of
@@ -50,7 +51,8 @@ class ModelMetadata:
     ``labels`` are in the order of the outputs; ``detector`` tells which pictures show none of them; ``trained``
     names the run, the chosen weights and the number of pictures; ``trained_on`` holds the SHA-256 of the pictures that
     were used for training or validation, so that the model is not scored on them by mistake. ``sets`` is the rule of
-    prediction sets, None where no picture could be held out for it. The softmax of the outputs is calibrated: the
+    prediction sets, None where no picture could be held out for it; ``table`` says what the labels mean, None where
+    nothing is said. The softmax of the outputs is calibrated: the
     weights of the last layer are divided by the temperature.
     """
 
@@ -59,6 +61,7 @@ class ModelMetadata:
     trained: Mapping[str, object]
     trained_on: frozenset[str]
     sets: PredictionSets | None = None
+    table: LabelTable | None = None
 
 
 def write_model(folder: Path, model: nn.Module, architecture: str, metadata: ModelMetadata) -> None:
@@ -98,6 +101,7 @@ def write_model(folder: Path, model: nn.Module, architecture: str, metadata: Mod
             "sha256": {name: sha256_of(folder / name) for name in HASHED_FILES},
             "unknown_below": metadata.detector.threshold,
             "prediction_sets": metadata.sets.as_json() if metadata.sets else None,
+            "label_table": metadata.table.as_json() if metadata.table else None,
             "trained": dict(metadata.trained),
         },
     }
@@ -152,9 +156,10 @@ def read_metadata(folder: Path) -> ModelMetadata:
         if sorted(expected) != sorted(HASHED_FILES) or not labels or not all(isinstance(one, str) for one in labels):
             raise ValueError("hashes or labels that imgkit does not write")
         sets = PredictionSets.from_json(ours["prediction_sets"]) if ours.get("prediction_sets") else None
+        table = LabelTable.from_json(ours["label_table"]) if ours.get("label_table") else None
         if len(set(labels)) != len(labels) or not math.isfinite(threshold):
             raise ValueError("labels or a threshold that imgkit does not write")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UsageError(
             f"{folder / CONFIG_FILE} was not written by this imgkit ({type(error).__name__}: {error}). Nothing was "
             "changed. Give a folder such as runs/<name>/model."
@@ -181,6 +186,7 @@ def read_metadata(folder: Path) -> ModelMetadata:
         trained=trained,
         trained_on=frozenset(trained_on),
         sets=sets,
+        table=table,
     )
 
 

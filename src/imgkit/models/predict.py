@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from imgkit.errors import UsageError
 from imgkit.escaping import escaped, json_escaped, spreadsheet_safe
 from imgkit.files import temporary_folder
 from imgkit.models.classifier import Classifier, RawPrediction, load_classifier
+from imgkit.models.label_table import RollUp
 from imgkit.models.web_pictures import fetch_all, is_url
 from imgkit.net.outcomes import Failure
 from imgkit.progress import Progress, Silent
@@ -21,13 +23,26 @@ from imgkit.redaction import without_password
 from imgkit.vision.decode import UnreadablePictureError
 from imgkit.vision.imagefolder import walk
 
+SURE: Final = 0.5  # a label that is less probable is unsure
+
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """A label and its calibrated probability, 0 to 1."""
+    """A label, its calibrated probability, 0 to 1, and its display name, "" where it has none."""
 
     label: str
     probability: float
+    name: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The display name, or the label."""
+        return self.name or self.label
+
+    def as_json(self) -> dict[str, object]:
+        """Return the guess as JSON-ready values; ``name`` only where there is one."""
+        named = {"name": self.name} if self.name else {}
+        return {"label": self.label, **named, "probability": round(self.probability, 6)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +52,15 @@ class Prediction:
     ``guesses`` are the most probable labels, best first, () for a file that is no picture: then ``reason`` is a code
     of :mod:`imgkit.reasons` and ``detail`` a few words. ``likely`` are the labels of which one is right nine times in
     ten, the most probable first, () where the model cannot say. ``unknown`` says that it looks like none of the
-    labels, whatever the probabilities are. ``url`` is where the picture was fetched from, "" for a file; then ``path``
-    is the copy.
+    labels, whatever the probabilities are. ``rollups`` are the most probable values of the columns that group labels,
+    such as the genus, the finest first, () without a table of labels. ``url`` is where the picture was fetched from,
+    "" for a file; then ``path`` is the copy.
     """
 
     path: Path
     guesses: tuple[Guess, ...] = ()
     likely: tuple[str, ...] = ()
+    rollups: tuple[RollUp, ...] = ()
     unknown: bool = False
     reason: str = ""
     detail: str = ""
@@ -54,12 +71,25 @@ class Prediction:
         """The address or path, as it was given; without the name and password in front of a host."""
         return without_password(self.url) if self.url else str(self.path)
 
+    def answer(self, *, sure: float = SURE) -> str:
+        """Return the finest name that is at least ``sure``: the label, or a value such as its genus, or else the label.
+
+        Returns "" for a file that is no picture.
+        """
+        if not self.guesses or self.guesses[0].probability >= sure:
+            return self.guesses[0].shown if self.guesses else ""
+        return next((each.value for each in self.rollups if each.probability >= sure), self.guesses[0].shown)
+
     def as_json(self) -> dict[str, object]:
-        """Return the prediction as JSON-ready values."""
+        """Return the prediction as JSON-ready values; ``answer`` and ``rollups`` only with a table of labels."""
         if self.reason:
             return {"path": self.name, "reason": self.reason, "detail": self.detail}
-        guesses = [{"label": guess.label, "probability": round(guess.probability, 6)} for guess in self.guesses]
-        return {"path": self.name, "unknown": self.unknown, "guesses": guesses, "likely": list(self.likely)}
+        guesses = [guess.as_json() for guess in self.guesses]
+        rolled = {
+            each.column: {"value": each.value, "probability": round(each.probability, 6)} for each in self.rollups
+        }
+        meaning = {"answer": self.answer(), "rollups": rolled} if rolled else {}
+        return {"path": self.name, "unknown": self.unknown, "guesses": guesses, "likely": list(self.likely), **meaning}
 
 
 def predict(
@@ -69,6 +99,8 @@ def predict(
     top: int = 3,
     device: str = "auto",
     downloads: Path | None = None,
+    label_table: Path | None = None,
+    given: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[Prediction]:
     """Return a prediction for each picture; a file or an address that gives no picture is a row with its reason.
@@ -79,10 +111,12 @@ def predict(
         top: labels to name for each picture.
         device: ``auto``, ``cpu``, ``cuda``, ...
         downloads: folder that keeps what was fetched; None keeps nothing.
+        label_table: a table of labels that counts instead of the model's own.
+        given: what is known of all pictures, such as "countries=Kenya": a prior from the table of labels.
         progress: told of each picture.
 
     Raises:
-        UsageError: no such model or no such file.
+        UsageError: no such model or no such file; or the table of labels or what is given does not fit.
         IntegrityError: the model folder was damaged.
         ResourceError: the disk is full or not writable, or a folder cannot be read.
     """
@@ -90,7 +124,7 @@ def predict(
     urls = [str(source) for source in sources if is_url(str(source))]
     paths = [Path(source) for source in sources if not is_url(str(source))]
     files, unfollowed = find_files(paths), _left_out(paths)
-    classifier = load_classifier(model, device=device)
+    classifier = load_classifier(model, device=device, label_table=label_table, given=given)
     if not urls:
         return [*_predict_files(classifier, files, top=top, progress=progress), *unfollowed]
     with temporary_folder() as temporary:
@@ -122,10 +156,17 @@ def name_guesses(classifier: Classifier, path: Path, answer: RawPrediction, *, t
     best = np.argsort(-probabilities, kind="stable")[:top].tolist()
     return Prediction(
         path=path,
-        guesses=tuple(Guess(classifier.metadata.labels[place], float(probabilities[place])) for place in best),
+        guesses=tuple(_guess(classifier, place, float(probabilities[place])) for place in best),
         likely=classifier.likely(probabilities),
+        rollups=classifier.roll_up(probabilities),
         unknown=not classifier.is_known(answer),
     )
+
+
+def _guess(classifier: Classifier, place: int, probability: float) -> Guess:
+    label = classifier.metadata.labels[place]
+    name = classifier.name(label)
+    return Guess(label, probability, name if name != label else "")
 
 
 def find_files(paths: Sequence[Path]) -> list[Path]:
@@ -164,7 +205,7 @@ def _left_out(paths: Sequence[Path]) -> list[Prediction]:
 
 
 def as_csv(predictions: Sequence[Prediction]) -> str:
-    """Return a table with one row for each prediction and two columns for each guess.
+    """Return a table with one row for each prediction, two columns for each guess and for each rolled-up column.
 
     Texts are written as ``imgkit.escaping.escaped`` writes them: no name reaches a terminal that acts on it.
     """
@@ -172,12 +213,16 @@ def as_csv(predictions: Sequence[Prediction]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     guesses = [name for place in range(1, most + 1) for name in (f"label_{place}", f"probability_{place}")]
-    writer.writerow(["path", "unknown", *guesses, "likely", "reason", "detail"])
+    columns = list(dict.fromkeys(rolled.column for each in predictions for rolled in each.rollups))
+    rolled_up = [name for column in columns for name in (column, f"probability_{column}")]
+    writer.writerow(["path", "unknown", *guesses, "likely", *rolled_up, "reason", "detail"])
     for each in predictions:
         cells = [cell for guess in each.guesses for cell in (guess.label, f"{guess.probability:.6f}")]
         cells += [""] * (2 * most - len(cells))
         unknown = "" if each.reason else "yes" if each.unknown else "no"
-        row = [each.name, unknown, *cells, "; ".join(each.likely), each.reason, each.detail]
+        values = {rolled.column: (rolled.value, f"{rolled.probability:.6f}") for rolled in each.rollups}
+        rolled_cells = [cell for column in columns for cell in values.get(column, ("", ""))]
+        row = [each.name, unknown, *cells, "; ".join(each.likely), *rolled_cells, each.reason, each.detail]
         writer.writerow(spreadsheet_safe(escaped(cell) for cell in row))
     return text.getvalue()
 

@@ -35,7 +35,8 @@ class TrainConfig:
     The pictures: ``data`` is a folder (label folders, train/val/test folders, or one with a metadata.csv) or a table;
     ``layout`` says whether folders called train, val or test are "splits" or "labels" where other folders lie beside
     them; ``split_file`` gives some pictures' splits, matched by label and file name. ``labels`` and those in
-    ``labels_file`` are the only ones, ``limit`` is the most pictures of each.
+    ``labels_file`` are the only ones, ``limit`` is the most pictures of each; ``label_table`` says what
+    labels mean.
 
     The run: its folder is ``runs / name``; ``resume`` goes on with an unfinished one, with the settings that it has.
 
@@ -161,6 +162,11 @@ class TrainConfig:
         None, help="A file with a label on each line, or a table with a column label: only these."
     )
     limit: int | None = option(None, minimum=1, help="At most this many pictures of each label, to try fast.")
+    label_table: Path | None = option(
+        None,
+        help="A table that says what labels mean: label, name and any columns, such as genus or countries.",
+        default_text="labels.csv in the folder, where it is one",
+    )
     split_file: Path | None = option(
         None,
         flag="--split",
@@ -238,4 +244,4 @@ class TrainConfig:
         return Selection(labels=tuple(dict.fromkeys((*self.labels, *named))), limit=self.limit)
 
 
-PATHS = ("data", "runs", "cache", "split_file", "labels_file", "start_from")
+PATHS = ("data", "runs", "cache", "split_file", "labels_file", "label_table", "start_from")

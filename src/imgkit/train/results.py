@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from imgkit.models.calibration import Calibration
+from imgkit.models.label_table import RollUpScore
 from imgkit.models.metrics import Scores
 from imgkit.models.prediction_sets import SetScores
 from imgkit.notebook import TableReport
@@ -34,10 +35,11 @@ class TrainReport(TableReport):
     ``picked`` says what the model is: "linear probe", "epoch 7", "average at epoch 7" or a soup. ``validation`` holds
     its scores on the pictures that ``validated_on`` names; ``test`` those on pictures that nothing was chosen by, and
     ``test_without_crossing`` the same without near-duplicates of training pictures, where a given split tears groups
-    apart. ``test_sets`` says how prediction sets did on the test pictures, None where the model has none. ``probe`` are
-    the scores of the linear probe out-of-fold, None where no label has two groups to learn from; ``probe_test`` is the
-    linear probe on the test pictures; ``label_issues`` counts doubted labels, ``wrong_labels`` is the estimate of how
-    many are wrong, in words; ``learning`` says whether more pictures would help.
+    apart. ``test_sets`` says how prediction sets did on the test pictures, None where the model has none,
+    ``test_rollups`` how often values of the columns that group labels are right. ``probe`` are the scores of the
+    linear probe out-of-fold, None where no label has two groups to learn from; ``probe_test`` is the linear probe on
+    the test pictures; ``label_issues`` counts doubted labels, ``wrong_labels`` is the estimate of how many are wrong,
+    in words; ``learning`` says whether more pictures would help.
     """
 
     run: Path
@@ -50,6 +52,7 @@ class TrainReport(TableReport):
     test: Scores
     test_unknown: int
     test_sets: SetScores | None
+    test_rollups: tuple[RollUpScore, ...]
     test_without_crossing: Scores | None
     probe: Scores | None
     probe_test: Scores

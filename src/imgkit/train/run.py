@@ -15,6 +15,7 @@ from imgkit.dataset.picture import LabelledPicture
 from imgkit.errors import UsageError
 from imgkit.models.classifier import load_classifier
 from imgkit.models.evaluate import Evaluated, evaluate
+from imgkit.models.label_table import find_label_table
 from imgkit.models.metrics import LabelledPredictions, Scores, score
 from imgkit.models.model_folder import ModelMetadata, write_model
 from imgkit.models.network import parameter_counts
@@ -85,6 +86,8 @@ def _train(
         layout=config.layout,
         wanted=config.selection(),
     )
+    table, told_of_labels = find_label_table(config.data, config.label_table, found.labels)
+    found = replace(found, notes=(*found.notes, *told_of_labels))
     ancestor = ancestor_of(config)
     splits = _split(found, config, folder, ancestor)
     _refuse_unjudgeable(splits, finetune=bool(config.finetune))
@@ -128,11 +131,14 @@ def _train(
         },
         trained_on=work.learned.union(picture.sha256 for picture in splits.of("train", "val")),
         sets=chosen.sets,
+        table=table,
     )
     write_model(folder.model, chosen.loaded.model, chosen.loaded.name, metadata)
     classifier = load_classifier(folder.model, device=config.device)
     tested = evaluate(classifier, splits.of("test"), cache=work.cache, progress=progress, title="testing")
     progress.say(f"test    {summary(tested.scores)} · {timer.finish('test')}")
+    for each in tested.rollups:
+        progress.say(f"        {each.sentence()}")
     plan = replace(plan, recipe=folder.recipe())  # with the rate that was found
     if config.final:
         told = fit_final(work, probed, chosen, plan.recipe, metadata)
@@ -327,6 +333,7 @@ def _report(
         test=tested.scores,
         test_unknown=tested.unknown,
         test_sets=tested.set_scores(chosen.sets),
+        test_rollups=tested.rollups,
         test_without_crossing=tested.without(crossing, work.labels) if crossing else None,
         probe=probed.scores,
         probe_test=score(predictions, work.labels),

@@ -29,7 +29,10 @@ function say(sentence, tone) {
 }
 
 function show(found) {
-  const sure = `${found.guesses[0].label}, ${percent(found.guesses[0].probability)} sure`;
+  const best = found.guesses[0];
+  const rolled = Object.values(found.rollups || {}).find(({ value }) => value === found.answer);
+  const named = rolled ? `${rolled.value}, ${percent(rolled.probability)}` : `${shown(best)}, ${percent(best.probability)}`;
+  const sure = `${named} sure`;
   say(found.unknown ? "This looks like none of the labels. If it must be one:" : sure, found.unknown ? "unknown" : "");
   $("guesses").replaceChildren(...found.guesses.map(row));
   const likely = found.likely || [];
@@ -37,7 +40,10 @@ function show(found) {
     $("guesses").append(line(`One of these ${likely.length} nine times in ten: ${likely.join(", ")}`));
 }
 
-function row({ label, probability }) {
+const shown = ({ label, name }) => name || label;
+
+function row(guess) {
+  const label = shown(guess), probability = guess.probability;
   const item = document.createElement("li");
   const bar = document.createElement("progress");
   bar.value = probability;
