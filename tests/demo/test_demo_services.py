@@ -50,6 +50,7 @@ def test_the_environment_leads_to_every_service_and_allows_all_hosts_but_the_can
         "IMGKIT_ALLOW_PRIVATE_HOSTS",
         "IMGKIT_BING_URL",
         "IMGKIT_COMMONS_URL",
+        "IMGKIT_DUCKDUCKGO_URL",
         "IMGKIT_FLICKR_URL",
         "IMGKIT_GBIF_URL",
         "IMGKIT_GOOGLE_API_URL",

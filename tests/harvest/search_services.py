@@ -240,6 +240,29 @@ def gbif(request: ServiceRequest, total: int) -> Response:
     return ok({"offset": offset, "limit": limit, "endOfRecords": offset + limit >= total, "results": results})
 
 
+def duckduckgo(request: ServiceRequest, total: int) -> Response:
+    """DuckDuckGo's page with a token, and its results in pages of 100 to who sends it."""
+    if request.url.endswith("/"):
+        return page_text("<script>vqd='4-123456789';</script>")
+    if request.params["vqd"] != "4-123456789":
+        return Response(status=403)
+    start = int(request.params.get("s", "0"))
+    results = [
+        {
+            "image": f"https://h.test/{n}.jpg",
+            "title": f"Micrurus snake {n}",
+            "url": f"https://p.test/{n}",
+            "thumbnail": f"https://t.test/{n}",
+            "width": 640,
+            "height": 480,
+            "source": "Bing",
+        }
+        for n in range(start + 1, min(start + 100, total) + 1)
+    ]
+    more = {"next": f"i.js?q=x&o=json&p=1&s={start + 100}&u=bing"} if start + 100 < total else {}
+    return ok({"results": results, "query": request.params["q"], **more})
+
+
 SERVICES = {
     "bing": bing,
     "google": google,
@@ -248,5 +271,6 @@ SERVICES = {
     "inaturalist": inaturalist,
     "flickr": flickr,
     "gbif": gbif,
+    "duckduckgo": duckduckgo,
 }
 """Name of a provider to its service; a new provider of the table needs a line here to pass its conformance suite."""

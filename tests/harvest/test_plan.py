@@ -52,6 +52,7 @@ def test_a_missing_key_is_named_with_what_to_do():
         pytest.param("inaturalist", 4, 103, id="200 a page and three names"),
         pytest.param("flickr", 2, 9, id="500 a page, 4,000 at most, and the licences"),
         pytest.param("gbif", 2, 68, id="300 a page and one name"),
+        pytest.param("duckduckgo", 3, 11, id="100 a page and one token"),
     ],
 )
 def test_the_calls_for_200_pictures_are_counted(provider, calls, at_most):
@@ -172,3 +173,31 @@ def test_a_service_that_wants_a_contact_is_asked_only_with_one():
     assert isinstance(without["commons"], Missing)
     assert "IMGKIT_CONTACT" in without["commons"].how_to_fix
     assert isinstance(given["commons"], Ready)
+
+
+def test_the_documentation_lists_every_provider_with_its_most_results_and_whether_it_says_licences():
+    from pathlib import Path
+
+    from imgkit.harvest.providers import PROVIDERS
+
+    text = (Path(__file__).resolve().parents[2] / "docs" / "providers.md").read_text(encoding="utf-8")
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| `")
+    ]
+    told = {cells[0].strip("`"): (cells[2], cells[4], cells[5]) for cells in rows}
+
+    assert list(told) == list(PROVIDERS)
+    for name, (asked, most, licensed) in told.items():
+        provider = PROVIDERS[name]
+        assert (
+            asked.split(",")[0]
+            == {
+                "always": "by default",
+                "taxon": "for names of taxa",
+                "key": "when its key is set",
+                "named": "when named",
+            }[provider.default]
+        )
+        if not provider.local:
+            assert licensed == ("yes" if provider.licensed else "no")
+            assert name == "google" or most == f"{provider.max_results:,}"

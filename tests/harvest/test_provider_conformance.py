@@ -168,7 +168,7 @@ class Blanking:
         answer = self.service(request)
         if any(
             word in f"{request.url}{params(request)}"
-            for word in ("/taxa", "/match", "getInfo", "token", "categoryinfo")
+            for word in ("/taxa", "/match", "getInfo", "token", "categoryinfo", "iax")
         ):
             return answer
         self.pages += 1

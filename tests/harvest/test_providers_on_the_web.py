@@ -43,6 +43,7 @@ def inject_fault(web):
         pytest.param("flickr", {}, id="flickr: plain"),
         pytest.param("flickr", SIGNED, id="flickr: signed"),
         pytest.param("gbif", {}, id="gbif"),
+        pytest.param("duckduckgo", {}, id="duckduckgo"),
     ],
 )
 def test_everything_that_a_service_lists_is_proposed_in_its_order(web, name, environ):

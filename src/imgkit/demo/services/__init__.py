@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from imgkit.demo.services import bing, commons, flickr, gbif, google, google_api, inaturalist, openverse
+from imgkit.demo.services import bing, commons, duckduckgo, flickr, gbif, google, google_api, inaturalist, openverse
 from imgkit.demo.web.exchange import Exchange
 from imgkit.demo.web.index import Index
 
@@ -39,5 +39,6 @@ SERVICES: Final[dict[str, Service]] = {
     "openverse": Service(openverse.answer, openverse.SERVICE_FAULTS, "IMGKIT_OPENVERSE_URL"),
     "commons": Service(commons.answer, commons.SERVICE_FAULTS, "IMGKIT_COMMONS_URL"),
     "inaturalist": Service(inaturalist.answer, inaturalist.SERVICE_FAULTS, "IMGKIT_INATURALIST_URL"),
+    "duckduckgo": Service(duckduckgo.answer, duckduckgo.SERVICE_FAULTS, "IMGKIT_DUCKDUCKGO_URL"),
     "gbif": Service(gbif.answer, gbif.SERVICE_FAULTS, "IMGKIT_GBIF_URL"),
 }

@@ -2,7 +2,19 @@
 
 from typing import Final
 
-from imgkit.harvest.providers import bing, commons, files, flickr, folder, gbif, google, inaturalist, openverse, urls
+from imgkit.harvest.providers import (
+    bing,
+    commons,
+    duckduckgo,
+    files,
+    flickr,
+    folder,
+    gbif,
+    google,
+    inaturalist,
+    openverse,
+    urls,
+)
 from imgkit.harvest.providers.interface import Provider
 
 PROVIDERS: Final[dict[str, Provider]] = {
@@ -15,6 +27,7 @@ PROVIDERS: Final[dict[str, Provider]] = {
         inaturalist.PROVIDER,
         flickr.PROVIDER,
         gbif.PROVIDER,
+        duckduckgo.PROVIDER,
         urls.PROVIDER,
         folder.PROVIDER,
         files.PROVIDER,
