@@ -100,6 +100,20 @@ def test_a_limit_is_told_apart_from_an_empty_answer(status):
     assert page.detail == f"DuckDuckGo limits how often it may be asked (status {status})"
 
 
+def test_a_limit_on_the_page_of_the_token_is_the_same_limit_and_a_challenge_with_it_is_a_challenge():
+    limited, _ = asked([Response(status=202)])
+    wall, _ = asked([TOKEN, Response(status=202, body=b'<html><div class="anomaly-modal__title"></div></html>')])
+
+    assert (limited.verdict, wall.verdict) == ("throttled", "captcha")
+
+
+@pytest.mark.parametrize(("language", "region"), [("en-US", "us-en"), ("en", "wt-wt")])
+def test_a_language_without_a_region_asks_for_all_regions(language, region):
+    _, sent = asked([TOKEN, ok({"results": [HIT]})], language=language, filters={"color": "transparent"})
+
+    assert (sent[1].params["l"], sent[1].params["f"]) == (region, ",,,,,")
+
+
 def test_a_refused_token_is_asked_for_again():
     ready, sent = PROVIDER.check(KEYS), []
 

@@ -6,11 +6,20 @@ from dataclasses import replace
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from imgkit.harvest.providers.answers import json_body, ready_at, refusal, text_body, unknown_layout
+from imgkit.harvest.providers.answers import (
+    challenged,
+    is_challenge,
+    json_body,
+    ready_at,
+    refusal,
+    text_body,
+    unknown_layout,
+)
 from imgkit.harvest.providers.interface import (
     Fetch,
     HostPolicy,
     Missing,
+    NoAnswer,
     Provider,
     Ready,
     Response,
@@ -30,6 +39,21 @@ PAGE_SIZE: Final = 100
 MAX_RESULTS: Final = 1000
 LONGEST_QUERY: Final = 499
 COOL_DOWN_SECONDS: Final = 30.0
+LIMITED: Final = (202, 418)  # statuses without results for those who ask often
+COLOURS: Final = (
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "brown",
+    "black",
+    "gray",
+    "teal",
+    "white",
+)
 OFFSET: Final = "offset"
 """The fact of a cursor that says where the next page begins, as the service names it."""
 _TOKEN: Final = re.compile(r"""vqd=["']?(\d-[\d-]{3,80})["'&]?""")
@@ -55,7 +79,7 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "commercial,modify": "ModifyCommercially",
     },
 }
-"""Filter and value to the service's own words, in the order in which it wants them; other colours are sent as named."""
+"""Filter and value to the service's own words, in the order in which it wants them; ``COLOURS`` are sent as named."""
 _NAMES: Final = {"date": "time"}
 
 
@@ -72,18 +96,9 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Resu
     if isinstance(token, ResultPage):
         return token
     answer = fetch(_request(query, words, token, mark, ready))
-    if isinstance(answer, Response) and answer.status in (202, 401, 403, 418):
+    if isinstance(answer, Response) and answer.status in (*LIMITED, 401, 403):
         ready.memory.pop(_memory(words), None)  # it may have run out
-    if isinstance(answer, Response) and answer.status in (202, 418):
-        detail = f"{TITLE} limits how often it may be asked (status {answer.status})"
-        return ResultPage(
-            verdict="throttled",
-            cursor=mark.as_json(),
-            detail=detail,
-            retry_after=COOL_DOWN_SECONDS,
-            service_wide=True,
-        )
-    refused = refusal(answer, TITLE, mark.as_json())
+    refused = _refused(answer, mark)
     if refused is not None or not isinstance(answer, Response):
         return refused or ResultPage(verdict="transient")
     body = json_body(answer)
@@ -93,6 +108,21 @@ def page(query: SearchQuery, cursor: object, fetch: Fetch, ready: Ready) -> Resu
     if body["results"] and not found:
         return unknown_layout(answer, TITLE, mark.as_json(), why="its results hold no picture address")
     return _results(found, text(body, "next"), mark)
+
+
+def _refused(answer: Response | NoAnswer, mark: Cursor) -> ResultPage | None:
+    """Return the page that ends the search, or None: 202 and 418 are a limit, or a challenge where the body is one."""
+    if isinstance(answer, Response) and answer.status in LIMITED:
+        if is_challenge(answer):
+            return challenged(TITLE, mark.as_json())
+        return ResultPage(
+            verdict="throttled",
+            cursor=mark.as_json(),
+            detail=f"{TITLE} limits how often it may be asked (status {answer.status})",
+            retry_after=COOL_DOWN_SECONDS,
+            service_wide=True,
+        )
+    return refusal(answer, TITLE, mark.as_json())
 
 
 def _memory(words: str) -> str:
@@ -105,7 +135,7 @@ def _token(words: str, fetch: Fetch, ready: Ready, mark: Cursor) -> str | Result
         return found
     params = {"q": words, "iax": "images", "ia": "images"}
     answer = fetch(ServiceRequest(url=f"{ready.base}/", params=params, headers={"Accept": "text/html"}))
-    refused = refusal(answer, TITLE, mark.as_json())
+    refused = _refused(answer, mark)
     if refused is not None or not isinstance(answer, Response):
         return refused or ResultPage(verdict="transient")
     match = _TOKEN.search(text_body(answer))
@@ -118,7 +148,7 @@ def _token(words: str, fetch: Fetch, ready: Ready, mark: Cursor) -> str | Result
 def _request(query: SearchQuery, words: str, token: str, mark: Cursor, ready: Ready) -> ServiceRequest:
     language, _, region = query.language.lower().partition("-")
     params = {
-        "l": f"{region or 'wt'}-{language or 'wt'}",
+        "l": f"{region}-{language}" if region else "wt-wt",
         "o": "json",
         "q": words,
         "vqd": token,
@@ -132,7 +162,7 @@ def _request(query: SearchQuery, words: str, token: str, mark: Cursor, ready: Re
 
 
 def _filter(name: str, value: str) -> str:
-    word = WORDS[name].get(value, value.capitalize() if name == "color" else "")
+    word = WORDS[name].get(value, value.capitalize() if name == "color" and value in COLOURS else "")
     return f"{_NAMES.get(name, name)}:{word}" if word else ""
 
 
