@@ -39,6 +39,14 @@ LARGEST_DIFFERENCE = 1e-4  # of a probability
 HUB_FILES = (CONFIG_FILE, WEIGHTS_FILE, FAMILIAR_FILE, TRAINED_ON_FILE)
 _PLAIN = re.compile(r"[\w .,;:%()-]*")  # nothing in it is Markdown
 INPUT, OUTPUT = "pictures", "probabilities"
+INPUT_SAYS = (
+    "pixels, not the bytes of a file: float32 RGB in 0 to 1, (B, 3, {size}, {size}); mean and standard deviation are "
+    "applied inside"
+)
+PREPARE_SAYS = (
+    "turn the picture upright, scale the whole so that its shorter side is {shortest} px ({interpolation}, "
+    "antialiased), cut {size} x {size} px from the middle, divide by 255"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +139,8 @@ def export_hub(model: Path, target: Path) -> Exported:
     _folder_of(target / CONFIG_FILE)
     for name in HUB_FILES:
         write_atomically(target / name, _own(folder / name))
-    write_text(target / "README.md", _readme(metadata, target.name, _scores(folder.parent / "report.json")))
+    form = preprocessing_of(build_model(f"{LOCAL_FOLDER}{folder.absolute()}").model)
+    write_text(target / "README.md", _readme(metadata, form, target.name, _scores(folder.parent / "report.json")))
     return Exported(form="hub folder", path=target, difference=None)
 
 
@@ -179,8 +188,8 @@ def _card(metadata: ModelMetadata, form: Preprocessing) -> dict[str, object]:
     return {
         "labels": list(metadata.labels),
         "preprocessing": asdict(form),
-        "input": f"float32 RGB in 0 to 1, (B, 3, {form.size}, {form.size}), not normalised: the shorter side of a "
-        f"picture resized to {form.shortest} px ({form.interpolation}, antialiased), then the middle cut out",
+        "input": INPUT_SAYS.format(size=form.size),
+        "prepare": PREPARE_SAYS.format(shortest=form.shortest, size=form.size, interpolation=form.interpolation),
     }
 
 
@@ -210,8 +219,9 @@ def _require_packages(*packages: str) -> None:
         )
 
 
-def _readme(metadata: ModelMetadata, name: str, scores: str) -> str:
+def _readme(metadata: ModelMetadata, form: Preprocessing, name: str, scores: str) -> str:
     pictures = markdown_text(str(metadata.trained.get("pictures", "?")))
+    prepare = PREPARE_SAYS.format(shortest=form.shortest, size=form.size, interpolation=form.interpolation)
     labels = "\n".join(f"- {markdown_text(label)}" for label in metadata.labels)
     return f"""---
 library_name: timm
@@ -231,6 +241,17 @@ An image classifier for {len(metadata.labels)} labels, trained with imgkit on {p
 On the Hugging Face hub, write `hf-hub:<user>/<name>` for `local-dir:...`. The softmax of its outputs is calibrated.
 `{commands.command("predict", Path(name), commands.PICTURES)}` also says which pictures show none of the
 labels.
+
+## From a picture to the input
+
+The network takes pixels, not the bytes of a file: {prepare}, then subtract the mean and divide by the standard
+deviation in `config.json`. This does it, and so does `AutoImageProcessor` of transformers:
+
+```python
+from timm.data import create_transform, resolve_model_data_config
+
+transform = create_transform(**resolve_model_data_config(model), is_training=False)
+```
 
 ## Labels
 
