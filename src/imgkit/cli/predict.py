@@ -37,6 +37,13 @@ def predict(
     output: Annotated[
         Path | None, typer.Option(help="Write to this file instead, as CSV, or as JSON lines if it ends in .jsonl.")
     ] = None,
+    submission: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fill this sample file of a competition, in its order, into --output: one column with the label, or "
+            "columns of labels with probabilities.",
+        ),
+    ] = None,
     into: Annotated[
         Path | None,
         typer.Option(
@@ -78,15 +85,18 @@ def predict(
         console.hide_secrets(*pictures)
         if form not in FORMATS:
             raise UsageError(f"--format {form} is not known. Nothing was predicted. Choose {', '.join(FORMATS)}.")
+        if submission is not None and output is None:
+            raise UsageError("--submission needs --output. Nothing was predicted. Say which file to write.")
         from imgkit.files import temporary_folder, write_text
         from imgkit.models.predict import as_csv, as_jsonl, predict
         from imgkit.models.sort_into import sort_into
+        from imgkit.models.submission import EVERY_LABEL, fill_sample
 
         with temporary_folder() as downloads:
             found = predict(
                 model,
                 _sources(pictures, sys.stdin),
-                top=top,
+                top=EVERY_LABEL if submission is not None else top,
                 device=device,
                 downloads=downloads,
                 label_table=label_table,
@@ -95,13 +105,22 @@ def predict(
             )
             progress.stop()
             placed = sort_into(found, into, sure=sure) if into is not None else None
-        if output is not None:
+        filled = fill_sample(submission, found) if submission is not None else None
+        if output is not None and filled is not None:
+            write_text(output, filled.text)
+        elif output is not None:
             write_text(output, as_jsonl(found) if output.suffix == ".jsonl" else as_csv(found))
         if as_json:
             summary: dict[str, object] = {"model": str(model), "predictions": [each.as_json() for each in found]}
-            console.print_json({**summary, "sorted": placed.as_json()} if placed else summary)
+            if placed is not None:
+                summary["sorted"] = placed.as_json()
+            if filled is not None:
+                summary["submission"] = filled.as_json()
+            console.print_json(summary)
             return
-        if output is not None:
+        if filled is not None:
+            console.out.print(f"{filled.sentence()} Written: {output}", markup=False)
+        elif output is not None:
             console.out.print(f"{len(found):,} predictions in {output}", markup=False)
         elif form != "table":
             console.print_text(as_csv(found) if form == "csv" else as_jsonl(found))
