@@ -21,6 +21,7 @@ FLOORS: dict[str, int] = {
     "models": 4,
     "shards": 4,
     **dict.fromkeys(STAGES, 5),
+    "adoption": 6,
     "demo": 6,
     "health": 6,
     "interface": 7,

@@ -9,12 +9,15 @@ from imgkit import commands
 from imgkit.cli import completion, console
 from imgkit.cli.config_options import with_options_of
 from imgkit.cli.engine import ADDRESS_DEFAULT, ADDRESS_HELP, ENGINE_HELP
+from imgkit.cli.layout import LAYOUT_HELP, asked_layout
 from imgkit.curate.checks import CHECK_REASONS
 from imgkit.curate.config import CurateConfig
 from imgkit.curate.review.config import ReviewConfig
+from imgkit.errors import UsageError
 from imgkit.options import from_command_line
 
 if TYPE_CHECKING:
+    from imgkit.adoption.source import Source
     from imgkit.curate.publish.confirm import Confirm
     from imgkit.curate.publish.summary import CurateReport
     from imgkit.engine import Engine
@@ -23,14 +26,32 @@ REASON_COLUMNS = {code: reason.column for code, reason in reversed(CHECK_REASONS
 
 
 @with_options_of(
-    CurateConfig, common=("data", "policy", "allow", "backbone", "weights", "review", "undo", "dry_run", "yes")
+    CurateConfig,
+    common=("data", "policy", "allow", "backbone", "weights", "review", "to", "list_", "undo", "dry_run", "yes"),
 )
 def curate(
+    pictures: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PHOTOS]",
+            help="Pictures of yours: a folder of label folders, with or without splits, or a table of files. They are "
+            "read in place; the data folder is PHOTOS.imgkit beside them unless --data says another.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     given: dict[str, Any],
     review: Annotated[
         bool, typer.Option("--review", help="Open the review page; finishing there, or Ctrl-C, writes the set.")
     ] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="Of PHOTOS: copy the files of the set into this new folder.")
+    ] = None,
+    list_: Annotated[
+        Path | None,
+        typer.Option("--list", help="Of PHOTOS: write path, label, in_set, probability and reason of every file."),
+    ] = None,
+    layout: Annotated[str, typer.Option(help=LAYOUT_HELP, autocompletion=completion.layouts)] = "auto",
     port: Annotated[
         int | None,
         typer.Option(
@@ -53,6 +74,14 @@ def curate(
 ) -> None:
     """Set copies aside, find suspects, and write data/curated with its report."""
     with console.command("curate", debug=debug) as progress:
+        if pictures is None and (to is not None or list_ is not None or layout != "auto"):
+            raise UsageError(
+                "--to, --list and --layout are for a folder of pictures. Nothing was changed. Name it too."
+            )
+        if pictures is not None and given["data"] is None:
+            from imgkit.adoption.source import data_beside
+
+            given = {**given, "data": data_beside(pictures)}
         config = CurateConfig(**from_command_line(CurateConfig, given))
         if undo and not review:
             from imgkit.curate import pipeline
@@ -61,10 +90,12 @@ def curate(
             return
         from imgkit.engine import open_engine
 
+        source = _adopted(pictures, config.data, layout, to, progress) if pictures is not None else None
         with open_engine(engine, ray_address=ray_address) as machines:
             if review:
                 page = ReviewConfig(data=config.data, port=port, open_browser=not no_browser)
                 _review(config, page, progress, machines, console.confirmation(progress, yes=yes), as_json=as_json)
+                _write(source, to, list_, as_json=as_json)
                 return
             from imgkit.curate import pipeline
 
@@ -80,6 +111,38 @@ def curate(
             console.print_json(report.as_json())
         else:
             show_report(report, config.data, dry_run=dry_run)
+        if not dry_run:
+            _write(source, to, list_, as_json=as_json)
+
+
+def _adopted(pictures: Path, data: Path, layout: str, to: Path | None, progress: console.ConsoleProgress) -> "Source":
+    """Read the pictures of a person into the data folder; what would be refused at the end is refused before."""
+    import os
+
+    from imgkit.adoption.result import refuse_target
+    from imgkit.adoption.source import adopt
+
+    if to is not None:
+        refuse_target(pictures, data, to)
+    return adopt(pictures, data, layout=asked_layout(layout), progress=progress, environ=os.environ)
+
+
+def _write(source: "Source | None", to: Path | None, table: Path | None, *, as_json: bool) -> None:
+    """Write the result of a curate of a person's folder as it was asked for, and say where."""
+    if source is None or (to is None and table is None):
+        return
+    from imgkit.adoption.result import file_rows, write_folder, write_list
+
+    rows = file_rows(source)
+    if table is not None:
+        write_list(rows, table)
+    copied = write_folder(source, rows, to) if to is not None else 0
+    if as_json:
+        return
+    if table is not None:
+        console.out.print(f"List:   {table}, {len(rows):,} files", markup=False)
+    if to is not None:
+        console.out.print(f"Folder: {to}, {copied:,} files", markup=False)
 
 
 def _review(
