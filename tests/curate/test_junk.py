@@ -12,7 +12,7 @@ from imgkit.curate.context import CheckContext
 from imgkit.curate.copies.fingerprints import RECORD
 from imgkit.curate.copies.grouping import Copies
 from imgkit.curate.pictures import ItemPicture
-from imgkit.curate.ranking.junk_score import read_ranking
+from imgkit.curate.ranking.reduced_features import reduce_features
 from imgkit.curate.verdicts import judge
 from imgkit.manifest import Decision, Finding
 
@@ -40,16 +40,18 @@ def decided(one, action, reason=""):
 def context(tmp_path):
     """Forty pictures in two heaps of looks; the detectors find little in any of them."""
     chance = np.random.default_rng(0)
-    features = chance.normal(0, 1, (40, 50)).astype(np.float32)
+    features = 0.1 * np.abs(chance.normal(0, 1, (40, 50))).astype(np.float32)
     features[20:, 0] += 12
     spread = chance.normal(0, 1, 40).clip(-1.5, 1.5)
+    pictures = [picture(n) for n in range(40)]
     return CheckContext(
-        pictures=[picture(n) for n in range(40)],
+        pictures=pictures,
         fingerprints=np.zeros(40, RECORD),
         copies=Copies(same=(), near=(), best=(), related=(), pairs=()),
         config=CurateConfig(data=tmp_path),
         cache=tmp_path,
         features=features,
+        reduced=reduce_features([one.key for one in pictures], features),
         measured={"not_photo": spread - 3, "text": spread - 4, "offtopic": spread},
     )
 
@@ -88,14 +90,16 @@ def test_copies_that_a_person_set_aside_teach_nothing(context):
     assert not any(one.detail["learnt"] for one in junk.run(replace(context, pictures=pictures)))
 
 
-def test_the_ranking_is_kept_for_the_review_with_what_was_rejected(context, tmp_path):
+def test_how_far_decisions_moved_a_picture_is_told_by_key(context):
+    undecided = junk.run(context)
     pictures = [decided(one, "reject", "bad.offtopic") if n == 3 else one for n, one in enumerate(context.pictures)]
+    findings = junk.run(replace(context, pictures=pictures))
 
-    junk.run(replace(context, pictures=pictures))
+    moved = junk.learnt_by_key(findings)
 
-    kept = read_ranking(tmp_path)
-    assert kept is not None
-    assert len(kept.keys) == 40
+    assert junk.learnt_by_key(undecided) == {}
+    assert moved == {(one.label, one.image_id): one.detail["learnt"] for one in findings if one.detail["learnt"]}
+    assert ("coral", f"{4:020x}") in moved
 
 
 def test_what_was_learnt_moves_the_suspicions_of_the_other_checks(context):

@@ -3,16 +3,7 @@
 import numpy as np
 import pytest
 
-from imgkit.curate.ranking.junk_score import (
-    DETECTORS,
-    Ranking,
-    log_odds,
-    project,
-    read_ranking,
-    scores_of,
-    shift_of_harvest,
-    write_ranking,
-)
+from imgkit.curate.ranking.junk_score import DETECTORS, log_odds, scores_of, shift_of_harvest
 
 
 def measured(**scores):
@@ -93,68 +84,3 @@ def test_the_share_is_that_which_the_moved_probabilities_have_with_eighty_pictur
     moved = 1 / (1 + np.exp(-(odds + by)))
     share = (moved.sum() + 80 * 0.082) / (200 + 80)
     assert np.log(share / (1 - share)) - np.log(0.082 / 0.918) == pytest.approx(by, abs=1e-6)
-
-
-def test_few_directions_keep_the_heaps_apart_and_are_the_same_again():
-    chance = np.random.default_rng(0)
-    features = np.concatenate([chance.normal(0, 1, (60, 200)), chance.normal(3, 1, (60, 200))]).astype(np.float32)
-
-    found = project(features)
-
-    widest = np.abs(found[:60].mean(axis=0) - found[60:].mean(axis=0)).max()
-    assert found.shape == (120, 32)
-    assert widest > 20
-    assert np.array_equal(found, project(features))
-
-
-def test_a_ranking_comes_back_as_it_was_kept(tmp_path):
-    ranking = Ranking((("coral", "a1"), ("king", "b2")), np.zeros(2), np.ones(2), np.ones((2, 3)), np.ones((2, 4)))
-    write_ranking(ranking, tmp_path)
-
-    back = read_ranking(tmp_path)
-
-    assert back is not None
-    assert back.keys == (("coral", "a1"), ("king", "b2"))
-    assert back.learnt.tolist() == [1.0, 1.0]
-
-
-@pytest.mark.parametrize("body", [None, b"", b"PK\x03\x04 torn"])
-def test_a_ranking_that_is_missing_or_torn_is_none(tmp_path, body):
-    if body is not None:
-        (tmp_path / "ranking.npz").write_bytes(body)
-
-    assert read_ranking(tmp_path) is None
-
-
-def test_all_of_a_ranking_comes_back_and_that_of_another_version_does_not(tmp_path, monkeypatch):
-    kept = Ranking(
-        (("coral", "a1"), ("king", "b2")),
-        np.array([0.1, 0.2]),
-        np.array([0.3, 0.4]),
-        np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]),
-        np.array([[0.5], [0.25]]),
-    )
-    write_ranking(kept, tmp_path)
-
-    back = read_ranking(tmp_path)
-    monkeypatch.setattr("imgkit.curate.ranking.junk_score.VERSION", 99)
-
-    assert back is not None
-    assert (back.prior.tolist(), back.learnt.tolist()) == ([0.1, 0.2], [0.3, 0.4])
-    assert back.scores.tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
-    assert back.projected.tolist() == [[0.5], [0.25]]
-    assert read_ranking(tmp_path) is None
-
-
-def test_directions_stand_at_right_angles_and_hold_what_differs_most():
-    features = np.random.default_rng(0).normal(3, 1, (40, 50)).astype(np.float32)
-    centred = features - features.mean(axis=0)
-
-    found = project(features)
-
-    largest = np.linalg.svd(centred, compute_uv=False)[31::-1] ** 2
-    assert found.T @ found == pytest.approx(np.diag(largest), abs=1e-2)
-
-
-def test_five_pictures_have_five_directions():
-    assert project(np.eye(5, 50, dtype=np.float32)).shape == (5, 5)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from imgkit.curate.ranking.reduced_features import reduce_features, write_reduced
+from imgkit.curate.ranking.reduced_features import read_reduced, reduce_features, write_reduced
 from imgkit.curate.review.messages import DecisionChange, MalformedError, Posted
 from imgkit.curate.review.service import ReviewService
 from imgkit.curate.verdicts import in_set
@@ -74,6 +74,17 @@ def test_without_decisions_everything_is_ranked_by_the_probabilities_of_the_chec
 
     assert list(found) == sorted(rows[:20]) + sorted(rows[20:])
     assert set(found.values()) == {0.4, 0.02}
+
+
+def test_what_the_last_curate_learnt_is_not_learnt_twice(service):
+    """The probability of 0.4 holds +1 in log-odds that decisions gave; the review gives those again by itself."""
+    service, rows = service
+    keys = list(service.listing.row)
+    cache = service._manifest.folder.cache
+    kept = read_reduced(cache)
+    write_reduced(replace(kept, learnt={keys[rows[5]]: 1.0}), cache)
+
+    assert scores(service)[rows[5]] == pytest.approx(1 / (1 + np.exp(1 - np.log(0.4 / 0.6))), abs=1e-4)
 
 
 def test_pictures_like_rejected_ones_come_before_pictures_like_kept_ones(service):

@@ -13,6 +13,7 @@ from imgkit.curate.config import CurateConfig
 from imgkit.curate.copies.fingerprints import RECORD, Fingerprints
 from imgkit.curate.copies.grouping import Copies
 from imgkit.curate.pictures import ItemPicture
+from imgkit.curate.ranking.reduced_features import ReducedFeatures
 from imgkit.manifest import Finding, Judgement, Manifest, Outcome, Standing
 from imgkit.manifest.nouns import ItemKey
 from imgkit.manifest.outcomes import outcomes_of
@@ -24,6 +25,7 @@ class CheckContext:
     """N pictures with their measures, by index.
 
     ``features`` is (N, D), with rows of NaN for unreadable files, and None without a model, as ``backbone`` is.
+    ``reduced`` are the same in few directions, from which decisions teach about other pictures.
     ``head_outputs`` is (N, H): the network's share of the log-odds of each head of ``textures``, NaN likewise.
     ``packaged`` is (N, D'), the plain features of the packaged network, and ``living`` (N,) the share, 0 to 1, of
     living things among the classes of ImageNet that it sees; None where that network was not run. ``network`` is that
@@ -40,6 +42,7 @@ class CheckContext:
     config: CurateConfig
     cache: Path
     features: Float32Array | None = None
+    reduced: ReducedFeatures | None = None
     head_outputs: Float32Array | None = None
     packaged: Float32Array | None = None
     living: npt.NDArray[np.float64] | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from imgkit import commands
 from imgkit.arrays import Float32Array
-from imgkit.curate.checks import CHECKS, KINDS, art
+from imgkit.curate.checks import CHECKS, KINDS, art, junk
 from imgkit.curate.config import CurateConfig
 from imgkit.curate.context import CheckContext, as_judged
 from imgkit.curate.copies.fingerprints import fingerprints
@@ -166,8 +166,9 @@ def _curated(work: _Work, engine: Engine | None) -> CurateReport:
     context = examine(own, config, manifest, progress, engine).as_decided()
     findings = run_checks(context, progress)
     context = context.with_found(findings)
-    if context.features is not None:
-        write_reduced(reduce_features([one.key for one in context.pictures], context.features), context.cache)
+    if context.reduced is not None:
+        learnt = junk.learnt_by_key(context.findings_of("junk"))
+        write_reduced(replace(context.reduced, learnt=learnt), context.cache)
     judged = judge(context.pictures, findings, context.group_names())
     judgements = [
         replace(one, copies=name, rank=rank)
@@ -318,6 +319,7 @@ def examine(
         config=config,
         cache=cache,
         features=features,
+        reduced=None if features is None else reduce_features([one.key for one in pictures], features),
         head_outputs=head_outputs,
         packaged=packaged,
         living=living,

@@ -7,9 +7,12 @@ from imgkit.curate.checks.offtopic import OFFTOPIC
 from imgkit.manifest import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imgkit.arrays import Float64Array, Int8Array, Int64Array
     from imgkit.curate.context import CheckContext
     from imgkit.curate.pictures import ItemPicture
+    from imgkit.manifest.nouns import ItemKey
 
 STRONG_FROM: Final = 1.0  # log-odds above a usual picture's from which a detector is named to people
 
@@ -26,23 +29,24 @@ class JunkDetail(TypedDict):
 def run(context: "CheckContext") -> list[Finding]:
     """Return a finding for each picture that the model is asked about: the log-odds that a person would throw it out.
 
-    They follow the harvest's own share of junk and what was learnt from decisions. The ranking is kept for the review.
+    They follow the harvest's own share of junk and what was learnt from decisions.
     """
     import numpy as np
 
     from imgkit.curate.ranking import junk_score
-    from imgkit.curate.ranking.relearning import relearn
+    from imgkit.curate.ranking.relearning import learn, learning_inputs
 
     judged = context.judged_by_features()
-    if context.features is None or not len(judged) or not set(junk_score.DETECTORS) & set(context.measured):
+    if context.reduced is None or not len(judged) or not set(junk_score.DETECTORS) & set(context.measured):
         return []
     rows = np.concatenate([judged, context.rejected_with_features()])
     scores = junk_score.scores_of(context.measured, rows)
-    prior, projected = junk_score.log_odds(scores), junk_score.project(context.features[rows])
+    prior = junk_score.log_odds(scores)
     prior += junk_score.shift_of_harvest(prior[: len(judged)])
-    keys = tuple(context.pictures[one].key for one in rows)
-    learnt = relearn(prior, scores, projected, decisions_of(context, rows))
-    junk_score.write_ranking(junk_score.Ranking(keys, prior, learnt, scores, projected), context.cache)
+    keys = [context.pictures[one].key for one in rows]
+    labels = np.unique([label for label, _ in keys], return_inverse=True)[1]
+    inputs = learning_inputs(prior, context.reduced.of(keys), labels)
+    learnt = learn(inputs, decisions_of(context, rows)).log_odds
     return [
         _finding(context.pictures[one], float(learnt[row]), float(learnt[row] - prior[row]), scores[row])
         for row, one in enumerate(judged)
@@ -98,6 +102,11 @@ def strongest_of(finding: Finding) -> list[tuple[str, str]]:
     detectors = {name: each.detector for name, each in CHECKS.items() if each.detector}
     strong = [name for name in detectors if parts.get(name, 0.0) >= STRONG_FROM]
     return [(name, detectors[name].words) for name in sorted(strong, key=lambda each: (-parts[each], each))]
+
+
+def learnt_by_key(findings: "Sequence[Finding]") -> "dict[ItemKey, float]":
+    """Return how far decisions moved the log-odds of pictures, by key; those that did not move have none."""
+    return {(one.label, one.image_id): by for one in findings if (by := shift(one))}
 
 
 def shift(finding: Finding) -> float:

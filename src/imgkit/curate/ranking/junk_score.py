@@ -1,27 +1,14 @@
-"""One ranking of pictures by how likely they are junk, from the scores of all detectors and the decisions of people."""
+"""The log-odds that pictures are junk, from the scores of all detectors and the share of junk in their harvest."""
 
-import io
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from imgkit.arrays import Float32Array, Float64Array
+from imgkit.arrays import Float64Array
 from imgkit.curate.checks import CHECKS
 from imgkit.curate.checks.check import Detector
-from imgkit.errors import ResourceError
-from imgkit.files import write_atomically
-
-logger = logging.getLogger(__name__)
-
-
-FILE: Final = "ranking.npz"
-VERSION: Final = 2
-
 
 DETECTORS: Final[dict[str, Detector]] = {name: check.detector for name, check in CHECKS.items() if check.detector}
 """The detectors of junk, which fits no label or is no photograph. Their weights and ``BIAS`` were set on two harvests
@@ -36,21 +23,6 @@ USUAL_SHARE: Final = 0.082  # of junk, where the weights were fitted
 PRIOR_PICTURES: Final = 80.0  # how many pictures of another harvest with that share a harvest's own are weighed against
 SHARES: Final = (0.01, 0.4)  # of junk in a harvest that are believed
 _ROUNDS: Final = 50
-DIRECTIONS: Final = 32
-_SAMPLE: Final = 1500  # pictures from which the directions are found
-
-
-@dataclass(frozen=True, slots=True)
-class Ranking:
-    """N pictures by key (label and image id): log-odds of the detectors together, (N,), the same after learning from
-    the decisions of that time, (N,), the part of each detector, (N, S), and their projected features, (N, D).
-    """
-
-    keys: tuple[tuple[str, str], ...]
-    prior: Float64Array
-    learnt: Float64Array
-    scores: Float64Array
-    projected: Float64Array
 
 
 def scores_of(measured: Mapping[str, Float64Array], rows: npt.NDArray[np.int64]) -> Float64Array:
@@ -110,56 +82,3 @@ def shift_of_harvest(odds: Float64Array) -> float:
 
 def _logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
-
-
-def project(features: Float32Array) -> Float64Array:
-    """Return (N, D) features in the directions in which they differ most; the same input gives the same output."""
-    sample = features[:: -(-len(features) // _SAMPLE)].astype(np.float64)
-    middle = sample.mean(axis=0)
-    values, vectors = np.linalg.eigh((sample - middle) @ (sample - middle).T)
-    kept = min(DIRECTIONS, len(sample))
-    spread = np.sqrt(np.maximum(values[-kept:], 1e-12))
-    directions = (sample - middle).T @ (vectors[:, -kept:] / spread)
-    signs = np.where(directions[np.abs(directions).argmax(axis=0), np.arange(kept)] < 0, -1.0, 1.0)
-    found: Float64Array = (features - middle) @ (directions * signs)
-    return found
-
-
-def write_ranking(ranking: Ranking, cache: Path) -> None:
-    """Keep a ranking for the review. A cache that cannot be written is logged: the review then does not learn."""
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        version=np.array(VERSION),
-        labels=np.array([label for label, _ in ranking.keys], dtype=np.str_),
-        images=np.array([image_id for _, image_id in ranking.keys], dtype=np.str_),
-        prior=ranking.prior,
-        learnt=ranking.learnt,
-        scores=ranking.scores.astype(np.float32),
-        looks=ranking.projected.astype(np.float32),
-    )
-    try:
-        write_atomically(cache / FILE, buffer.getvalue())
-    except ResourceError as error:
-        logger.warning("the cache was not written: %s", error)
-
-
-def read_ranking(cache: Path) -> Ranking | None:
-    """Return the ranking that the last curate kept, None where there is none that can be read."""
-    try:
-        # read first: of a torn file, numpy would leave the handle open
-        with np.load(io.BytesIO((cache / FILE).read_bytes()), allow_pickle=False) as stored:
-            if int(stored["version"]) != VERSION:
-                return None
-            return Ranking(
-                keys=tuple(zip(stored["labels"].tolist(), stored["images"].tolist(), strict=True)),
-                prior=stored["prior"].astype(np.float64),
-                learnt=stored["learnt"].astype(np.float64),
-                scores=stored["scores"].astype(np.float64),
-                projected=stored["looks"].astype(np.float64),
-            )
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # a damaged zip raises half a dozen kinds
-        logger.warning("%s is damaged and is not used: %s", cache / FILE, error)
-        return None

@@ -1,9 +1,9 @@
-"""Features of all pictures in few directions, kept by curate: from them the review learns without a network."""
+"""Features of all pictures in few directions, from which curate and, without a network, the review learn."""
 
 import io
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ from imgkit.manifest.nouns import ItemKey
 logger = logging.getLogger(__name__)
 
 FILE: Final = "reduced-features.npz"
-VERSION: Final = 1
+VERSION: Final = 2
 DIRECTIONS: Final = 128
 _SAMPLE: Final = 1000  # pictures from which the directions are found
 
@@ -25,11 +25,23 @@ _SAMPLE: Final = 1000  # pictures from which the directions are found
 @dataclass(frozen=True, slots=True)
 class ReducedFeatures:
     """N pictures by key (label and image id) and their features, (N, D) with D at most 128 and a mean squared length
-    of 1; a picture without features has none here.
+    of 1; a picture without features has none here. ``learnt`` is by how much curate moved the log-odds of pictures for
+    the decisions of that time, by key, so that who learns again does not count a decision twice.
     """
 
     keys: tuple[ItemKey, ...]
     features: Float32Array
+    learnt: Mapping[ItemKey, float] = field(default_factory=dict)
+
+    def of(self, keys: Sequence[ItemKey]) -> Float32Array:
+        """Return the (len(keys), D) features of pictures; rows of zeros for those that have none."""
+        place = {key: row for row, key in enumerate(self.keys)}
+        known = [(n, place[key]) for n, key in enumerate(keys) if key in place]
+        found = np.zeros((len(keys), self.features.shape[1]), np.float32)
+        if known:
+            into, rows = np.array(known).T
+            found[into] = self.features[rows]
+        return found
 
 
 def reduce_features(keys: Sequence[ItemKey], features: Float32Array) -> ReducedFeatures:
@@ -62,6 +74,7 @@ def write_reduced(reduced: ReducedFeatures, cache: Path) -> None:
         labels=np.array([label for label, _ in reduced.keys], dtype=np.str_),
         images=np.array([image_id for _, image_id in reduced.keys], dtype=np.str_),
         features=reduced.features.astype(np.float16),
+        learnt=np.array([reduced.learnt.get(key, 0.0) for key in reduced.keys], dtype=np.float64),
     )
     try:
         write_atomically(cache / FILE, buffer.getvalue())
@@ -76,10 +89,9 @@ def read_reduced(cache: Path) -> ReducedFeatures | None:
         with np.load(io.BytesIO((cache / FILE).read_bytes()), allow_pickle=False) as stored:
             if int(stored["version"]) != VERSION:
                 return None
-            return ReducedFeatures(
-                tuple(zip(stored["labels"].tolist(), stored["images"].tolist(), strict=True)),
-                stored["features"].astype(np.float32),
-            )
+            keys = tuple(zip(stored["labels"].tolist(), stored["images"].tolist(), strict=True))
+            moved = {key: one for key, one in zip(keys, stored["learnt"].tolist(), strict=True) if one}
+            return ReducedFeatures(keys, stored["features"].astype(np.float32), moved)
     except FileNotFoundError:
         return None
     except Exception as error:  # a damaged zip raises half a dozen kinds

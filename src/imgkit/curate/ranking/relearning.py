@@ -1,7 +1,6 @@
-"""Learn from a person's decisions which of the remaining pictures are bad: a regression or a Gaussian process.
+"""Learn from a person's decisions which of the remaining pictures are bad, by a Gaussian process around the prior.
 
-Both start from the log-odds of the detectors, the prior. Curate refits the regression (``relearn``), the review page
-the process (``learn``).
+The prior are the log-odds of the detectors. Curate and the review page fit the same process.
 """
 
 from dataclasses import dataclass
@@ -16,50 +15,10 @@ UNDECIDED: Final = -1
 GOOD: Final = 0
 BAD: Final = 1
 
-OFFSET_PRECISION: Final = 2.0  # of the shift of all log-odds: pictures that are decided first are no random sample
-SLOPE_PRECISION: Final = 4.0  # of the weight of the prior, 1 before any decision
-SCORE_PRECISION: Final = 1.0  # of the weight of a detector's deviation from what it usually says
-PROJECTED_PRECISION: Final = 6.0  # of the weight of a direction of the features; one decision moves it little
 LARGEST_PRIOR: Final = 4.0  # log-odds; a detector that is sure of itself can still be contradicted by decisions
 STEPS: Final = 30
 HALVINGS: Final = 12
-PROJECTED_LENGTH: Final = 8.0  # squared length of a picture's features: as much as a few detectors
-_CLOSE: Final = 1e-8
 _CLOSE_ENOUGH: Final = 1e-3  # log-odds
-
-
-def relearn(prior: Float64Array, scores: Float64Array, projected: Float64Array, decided: Int8Array) -> Float64Array:
-    """Return (N,) log-odds that pictures are bad, from the detectors' scores and the decisions since.
-
-    A logistic regression whose start is the prior: without decisions the prior comes back, and each decision moves
-    the log-odds of the pictures that look alike or that the same detectors suspect. The same input gives the same
-    output. About 10 ms for 2,000 pictures, 500 decisions and 64 directions.
-
-    Args:
-        prior: (N,) log-odds of the detectors together; higher is worse.
-        scores: (N, S) score of each detector, in any unit; columns are brought to deviations here.
-        projected: (N, D) features in few directions, directions of larger spread weigh more.
-        decided: (N,) -1 undecided, 0 kept, 1 bad.
-
-    Source: logistic regression with a Gaussian prior, fitted by Newton's method (the Laplace approximation's mode).
-    """
-    rows = np.flatnonzero(decided != UNDECIDED)
-    if not len(rows):
-        return prior.copy()
-    offset = np.clip(prior, -LARGEST_PRIOR, LARGEST_PRIOR)
-    inputs = np.column_stack([np.ones(len(prior)), offset, deviations(scores), scaled_projection(projected)])
-    start = np.zeros(inputs.shape[1])
-    start[1] = 1.0
-    precision = np.concatenate(
-        [
-            [OFFSET_PRECISION, SLOPE_PRECISION],
-            np.full(scores.shape[1], SCORE_PRECISION),
-            np.full(projected.shape[1], PROJECTED_PRECISION),
-        ]
-    )
-    weights = _fit(inputs[rows], (decided[rows] == BAD).astype(np.float64), start, precision)
-    learnt: Float64Array = inputs @ weights + (prior - offset)
-    return learnt
 
 
 def deviations(columns: Float64Array) -> Float64Array:
@@ -72,43 +31,6 @@ def deviations(columns: Float64Array) -> Float64Array:
     return found
 
 
-def scaled_projection(projected: Float64Array) -> Float64Array:
-    """Return features less their mean, with a mean squared length of 8, however many directions and whatever unit."""
-    centred = projected - projected.mean(axis=0)
-    length = float(np.sqrt((centred**2).sum(axis=1).mean())) if centred.size else 0.0
-    found: Float64Array = centred * (np.sqrt(PROJECTED_LENGTH) / length) if length > 0 else centred
-    return found
-
-
-def _fit(inputs: Float64Array, bad: Float64Array, start: Float64Array, precision: Float64Array) -> Float64Array:
-    """Return the most probable weights: log-likelihood of the decisions less the distance from ``start``."""
-    weights, cost = start.copy(), _cost(inputs, bad, start, start, precision)
-    for _ in range(STEPS):
-        probability = 1 / (1 + np.exp(-np.clip(inputs @ weights, -500, 500)))
-        gradient = inputs.T @ (probability - bad) + precision * (weights - start)
-        curvature = (inputs * (probability * (1 - probability))[:, None]).T @ inputs + np.diag(precision)
-        step = np.linalg.solve(curvature, gradient)
-        for _ in range(HALVINGS):  # far from the mode a whole step can overshoot
-            lower = _cost(inputs, bad, weights - step, start, precision)
-            if lower <= cost:
-                break
-            step = step / 2
-        if lower > cost or float(np.abs(step).max()) < _CLOSE:
-            break
-        weights, cost = weights - step, lower
-    return weights
-
-
-def _cost(
-    inputs: Float64Array, bad: Float64Array, weights: Float64Array, start: Float64Array, precision: Float64Array
-) -> float:
-    logits = inputs @ weights
-    distance = weights - start
-    return float(np.logaddexp(0, logits).sum() - bad @ logits + 0.5 * (precision * distance) @ distance)
-
-
-# a Gaussian process around the prior
-
 SHARED_VARIANCE: Final = 2.0  # log-odds squared, of a picture of usual length: what looks alike under any label
 LABEL_VARIANCE: Final = 6.0  # of what looks alike within one label
 OFFSET_VARIANCE: Final = 1.0  # of the shift of all log-odds
@@ -119,12 +41,13 @@ _MOST_LOG_ODDS: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class LearningInputs:
-    """What is fixed about N pictures while a person decides: the prior log-odds, (N,), cut at 4, their deviation from
-    the usual, (N,), features, (N, D), with a mean squared length of 1, the same less the mean of their label, and the
-    number of their label, (N,).
+    """What is fixed about N pictures while a person decides: the prior log-odds, (N,), cut at 4, what was cut off,
+    (N,), the deviation of the prior from the usual, (N,), features, (N, D), with a mean squared length of 1, the same
+    less the mean of their label, and the number of their label, (N,).
     """
 
     prior: Float64Array
+    beyond: Float64Array
     slope: Float64Array
     shared: Float32Array
     within: Float32Array
@@ -159,7 +82,8 @@ def learning_inputs(prior: Float64Array, features: Float32Array, labels: Int64Ar
         within[own] -= within[own].mean(axis=0)
     shared = features.copy()
     shared[known] -= shared[known].mean(axis=0) if len(known) else 0.0
-    return LearningInputs(cut, deviations(cut[:, None])[:, 0], _unit(shared, known), _unit(within, known), labels)
+    slope = deviations(cut[:, None])[:, 0]
+    return LearningInputs(cut, prior - cut, slope, _unit(shared, known), _unit(within, known), labels)
 
 
 def learn(inputs: LearningInputs, decided: Int8Array) -> Learnt:
@@ -178,7 +102,7 @@ def learn(inputs: LearningInputs, decided: Int8Array) -> Learnt:
     """
     rows, counts = _fitted_rows(inputs.prior, decided)
     if not len(rows):
-        return Learnt(inputs.prior.copy(), rows, np.zeros(0))
+        return Learnt(inputs.prior + inputs.beyond, rows, np.zeros(0))
     kernel = _kernel(inputs, rows)
     bad = (decided[rows] == BAD).astype(np.float64)
     force, at_mode, curvature = _mode(inputs.prior[rows], kernel, bad, counts)
@@ -187,7 +111,7 @@ def learn(inputs: LearningInputs, decided: Int8Array) -> Learnt:
     reduction = _solve(np.eye(len(rows)) + scaled * roots, scaled)
     variance = np.diag(kernel) - (scaled * reduction).sum(axis=0)
     left_out = at_mode - variance * force / counts / np.maximum(1e-3, 1 - curvature / counts * variance)
-    return Learnt(_moved(inputs, rows, force), rows, left_out)
+    return Learnt(_moved(inputs, rows, force) + inputs.beyond, rows, left_out + inputs.beyond[rows])
 
 
 def _unit(features: Float32Array, known: Int64Array) -> Float32Array:
@@ -227,20 +151,39 @@ def _mode(
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Return the gradient of the decisions' log-likelihood, the log-odds and the curvature at the mode."""
     log_odds, force = mean.copy(), np.zeros(len(mean))
+    cost = _cost(log_odds, log_odds - mean, force, bad, counts)
     for _ in range(STEPS):
-        probability = 1 / (1 + np.exp(-log_odds))
+        probability = _probability(log_odds)
         curvature = counts * probability * (1 - probability)
         roots = np.sqrt(curvature)
         target = curvature * (log_odds - mean) + counts * (bad - probability)
         system = np.eye(len(mean)) + roots[:, None] * kernel * roots
-        force = target - roots * _solve(system, roots * (kernel @ target))
-        following = np.clip(mean + kernel @ force, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)
-        step = float(np.abs(following - log_odds).max())
-        log_odds = following
-        if step < _CLOSE_ENOUGH:
+        step = target - roots * _solve(system, roots * (kernel @ target)) - force
+        change = kernel @ step
+        for _ in range(HALVINGS):  # decisions against a sure prior: a whole step overshoots
+            lower = _cost(log_odds + change, log_odds + change - mean, force + step, bad, counts)
+            if lower <= cost:
+                break
+            step, change = step / 2, change / 2
+        if lower > cost:
             break
-    probability = 1 / (1 + np.exp(-log_odds))
+        force, log_odds, cost = force + step, log_odds + change, lower
+        if float(np.abs(change).max()) < _CLOSE_ENOUGH:
+            break
+    probability = _probability(log_odds)
     return force, log_odds, counts * probability * (1 - probability)
+
+
+def _cost(
+    log_odds: Float64Array, moved: Float64Array, force: Float64Array, bad: Float64Array, counts: Float64Array
+) -> float:
+    """Return the negative logarithm of the posterior, but for a constant."""
+    return float(counts @ (np.logaddexp(0, log_odds) - bad * log_odds) + 0.5 * force @ moved)
+
+
+def _probability(log_odds: Float64Array) -> Float64Array:
+    found: Float64Array = 1 / (1 + np.exp(-np.clip(log_odds, -_MOST_LOG_ODDS, _MOST_LOG_ODDS)))
+    return found
 
 
 def _solve(system: Float64Array, right: Float64Array) -> Float64Array:

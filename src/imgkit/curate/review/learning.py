@@ -11,7 +11,7 @@ from imgkit.manifest.nouns import ItemKey
 from imgkit.manifest.outcomes import COPY_REASONS
 
 if TYPE_CHECKING:
-    from imgkit.arrays import Float32Array, Float64Array, Int8Array, Int64Array
+    from imgkit.arrays import Float64Array, Int8Array, Int64Array
     from imgkit.curate.ranking.relearning import LearningInputs
     from imgkit.curate.ranking.remaining import Remaining
 
@@ -98,8 +98,8 @@ class Learner:
 def _prepared(listing: ReviewListing, cache: Path) -> _Prepared:
     import numpy as np
 
-    from imgkit.curate.ranking.reduced_features import read_reduced
-    from imgkit.curate.ranking.relearning import learning_inputs
+    from imgkit.curate.ranking.reduced_features import ReducedFeatures, read_reduced
+    from imgkit.curate.ranking.relearning import LARGEST_PRIOR, learning_inputs
 
     rows = np.array(sorted(set(listing.asked_as.values())), dtype=np.int64)
     index = {row: n for n, row in enumerate(rows.tolist())}
@@ -107,14 +107,11 @@ def _prepared(listing: ReviewListing, cache: Path) -> _Prepared:
     keys = list(listing.row)
     labels = np.array([listing.labels.index(keys[row][0]) for row in rows.tolist()], dtype=np.int64)
     chances = np.clip(np.array([listing.probabilities[row] for row in rows.tolist()], dtype=np.float64), 1e-6, 1 - 1e-6)
-    kept = read_reduced(cache)
-    features: Float32Array = np.zeros((len(rows), kept.features.shape[1] if kept else 1), np.float32)
-    for n, key in enumerate(kept.keys if kept else ()):
-        row = listing.row.get(key, -1)
-        if row in index:
-            assert kept is not None
-            features[index[row]] = kept.features[n]
-    return _Prepared(listing.revision, rows, place, learning_inputs(np.log(chances / (1 - chances)), features, labels))
+    kept = read_reduced(cache) or ReducedFeatures((), np.zeros((0, 1), np.float32))
+    asked = [keys[row] for row in rows.tolist()]
+    prior = np.log(chances / (1 - chances)) - np.array([kept.learnt.get(key, 0.0) for key in asked])
+    prior = np.clip(prior, -LARGEST_PRIOR, LARGEST_PRIOR)  # the estimate of what is left believes nothing beyond
+    return _Prepared(listing.revision, rows, place, learning_inputs(prior, kept.of(asked), labels))
 
 
 def _verdicts(
