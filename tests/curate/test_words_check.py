@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_photos import photo
 
 from imgkit.curate.checks import describe, words
 from imgkit.curate.config import CurateConfig
@@ -12,10 +13,12 @@ from imgkit.curate.context import CheckContext
 from imgkit.curate.copies.fingerprints import RECORD
 from imgkit.curate.copies.grouping import Copies
 from imgkit.curate.pictures import ItemPicture
+from imgkit.curate.pipeline import curate
 from imgkit.curate.ranking.lexicon import SHIPPED, Hit, hits_of, log_odds, read_lexicon, words_in
 from imgkit.errors import UsageError
 from imgkit.manifest import Candidate
 from imgkit.manifest.nouns import Proposal
+from imgkit.progress import Silent
 
 
 def picture(number=0, *, label="coral", **said):
@@ -74,6 +77,20 @@ def test_an_entry_that_is_none_is_refused_with_its_line(tmp_path):
 
     with pytest.raises(UsageError, match=r"words\.csv, line 3: not an entry of the lexicon"):
         read_lexicon(tmp_path)
+
+
+def test_a_bad_line_is_refused_before_any_picture_is_looked_at(builder):
+    builder.add("coral", photo(1))
+    (builder.folder.root / "words.csv").write_text("kind,where,text\nbad,word,x\n", encoding="utf-8")
+    told = []
+
+    class Telling(Silent):
+        def start(self, what, total=None):
+            told.append(what)
+
+    with pytest.raises(UsageError, match="line 2"):
+        curate(CurateConfig(data=builder.folder.root, weights="none"), progress=Telling())
+    assert told == []
 
 
 def test_words_of_drawings_that_are_wanted_say_nothing(tmp_path):

@@ -24,6 +24,7 @@ from imgkit.curate.publish.confirm import Confirm, refuse
 from imgkit.curate.publish.noticed_edits import notice_edits, take_in, take_over_edits
 from imgkit.curate.publish.report import report_files
 from imgkit.curate.publish.summary import CurateReport, summarise
+from imgkit.curate.ranking.lexicon import read_lexicon
 from imgkit.curate.ranking.reduced_features import reduce_features, write_reduced
 from imgkit.curate.review.config import ReviewConfig
 from imgkit.curate.review.server import ReviewReport, review
@@ -65,7 +66,8 @@ def curate(
             lost more than half of its pictures for no reason that a person gave; ``refuse`` says no.
 
     Raises:
-        UsageError: no manifest, no pictures, a curated folder that is not ours, or a question that got no yes.
+        UsageError: no manifest, no pictures, a curated folder that is not ours, a bad line of ``words.csv``, or a
+            question that got no yes.
         WeightsError: the weights of the backbone cannot be had.
         LockedError: another command deletes or rewrites pictures of the folder; the sentence names it.
         ResourceError: disk full, no permission, or a file that could not be read; the set is as it was.
@@ -73,6 +75,7 @@ def curate(
     progress = progress or Silent()
     with Manifest.open_existing(config.data) as manifest, exclusive_access(manifest.folder.locks, "curate"):
         purge.finish(manifest)
+        read_lexicon(config.data, without=config.allow)  # a bad line is said before anything is done
         folders.recover(manifest.folder)
         present = folders.read_published(manifest.folder.curated)
         edits = notice_edits(manifest, config, present, progress)
