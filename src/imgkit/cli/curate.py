@@ -27,7 +27,7 @@ REASON_COLUMNS = {code: reason.column for code, reason in reversed(CHECK_REASONS
 
 @with_options_of(
     CurateConfig,
-    common=("data", "policy", "allow", "backbone", "weights", "review", "to", "list_", "undo", "dry_run", "yes"),
+    common=("data", "policy", "allow", "weights", "review", "to", "list_", "undo", "dry_run", "yes"),
 )
 def curate(
     pictures: Annotated[
