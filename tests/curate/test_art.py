@@ -14,6 +14,7 @@ from imgkit.curate.copies.fingerprints import RECORD
 from imgkit.curate.copies.grouping import Copies
 from imgkit.curate.pictures import ItemPicture
 from imgkit.curate.pipeline import run_checks
+from imgkit.curate.ranking.reduced_features import reduce_features
 from imgkit.curate.verdicts import in_set, judge
 from imgkit.progress import Silent
 from imgkit.vision.features.art_head import art_head
@@ -44,13 +45,15 @@ def context(tmp_path):
     features[3] = np.maximum(head.middle[:-16] + 0.8 * head.spread[:-16] * np.sign(head.weights[:-16]), 0) ** 2
     measured = np.zeros(20, RECORD)
     measured["ground"] = head.middle[-16:]
+    pictures = [picture(n) for n in range(20)]
     return CheckContext(
-        pictures=[picture(n) for n in range(20)],
+        pictures=pictures,
         fingerprints=measured,
         copies=Copies(same=(), near=(), best=(), related=(), pairs=()),
         config=CurateConfig(data=tmp_path),
         cache=tmp_path,
         features=features,
+        reduced=reduce_features([one.key for one in pictures], features),
         packaged=features,
         living=np.full(20, 0.9),
     )
