@@ -139,6 +139,7 @@ def live(texts):
     damage_an_original(texts)
     settings = ("--policy", "keep", "--allow", "drawings,text", "--weights", "packaged")
     imgkit(texts, "curate", "--data", DATA, *settings)
+    imgkit(texts, "curate", DATA, code=2)  # it is a data folder, not pictures
     imgkit(texts, "status", "--data", DATA)
     finished_review()
     every_alert(DATA)
